@@ -1,0 +1,1 @@
+"""The demo company: plain data here, its rows are built by calling the real functions."""

@@ -1,0 +1,29 @@
+"""THE FLOW TABLE: which topics of work exist, and which event kind rings which of them."""
+
+from config.outbox import Topic
+
+TOPICS: dict[str, Topic] = {
+    # topic: what it does (subject)
+    "route": Topic("routing.decide.handle_route"),  # order: give queued slices a stock point
+    "shortage": Topic("routing.decide.handle_shortage"),  # stock row: claims exceed what is there
+    "work": Topic("fulfillment.work.handle_sync"),  # order: open or withdraw fulfillment orders
+    "wms": Topic("fulfillment.connectors.handle", external=True),  # order: tell a warehouse's WMS
+    "notify": Topic("orders.notifications.handle", external=True),  # order: a customer message
+    "import": Topic("config.jobs.handle", external=True, lease_seconds=600),  # job: a watched job
+}
+
+RINGS: dict[str, tuple[str, ...]] = {
+    "order.received": ("route", "notify"),
+    "order.routed": ("work",),
+    "order.canceled": ("work", "notify"),
+    "hold.resolved": ("route",),
+    "allocation.requeued": ("work",),
+    "fulfillment.requested": ("wms",),
+    "fulfillment.withdrawn": ("wms",),
+    "parcel.shipped": ("notify",),
+    "parcel.delivered": ("notify",),
+    "pickup.ready": ("notify",),
+    "return.approved": ("notify",),
+    "return.declined": ("notify",),
+    "refund.requested": ("notify",),
+}

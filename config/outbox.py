@@ -1,0 +1,218 @@
+"""Work that must happen: rows, claim, lease, done, dead letters.
+
+A row commits with its cause. A Celery message is only a doorbell that says "topic X has work";
+whoever hears it claims due rows with SKIP LOCKED, under a lease with a token, and marks them done
+in the transaction of their effect. Losing every message, worker or broker delays work, loses none.
+"""
+
+import logging
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from config.models import OutboxRow
+
+log = logging.getLogger(__name__)
+
+Finish = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One kind of work.
+
+    handler: dotted path of `handle(row)`. A local handler runs inside the transaction that marks
+    the row done. An external one runs outside any transaction (it talks to the world, with the row
+    id as its stable key) and may return a callable that is run in the transaction of the done mark.
+    """
+
+    handler: str
+    external: bool = False
+    queue: str = "work"
+    lease_seconds: int = 60
+    max_attempts: int = 10
+
+
+class LeaseLost(Exception):
+    """The lease ran out and somebody else owns the row now; what was written is rolled back."""
+
+
+class Later(Exception):
+    """The work cannot be done yet for a known reason; it is tried again without being an error."""
+
+
+_topics: dict[str, Topic] = {}
+_rings: dict[str, tuple[str, ...]] = {}
+
+
+def load(*, topics: Mapping[str, Topic], rings: Mapping[str, Sequence[str]]) -> None:
+    """Take the roof's flow table: topics of work, and which event kind rings which of them."""
+    unknown = {name for names in rings.values() for name in names} - set(topics)
+    if unknown:
+        raise ValueError(f"flow table rings topics that do not exist: {sorted(unknown)}")
+    _topics.clear()
+    _topics.update(topics)
+    _rings.clear()
+    _rings.update({kind: tuple(names) for kind, names in rings.items()})
+
+
+def topics() -> Mapping[str, Topic]:
+    """All topics by name."""
+    return _topics
+
+
+def rings(kind: str) -> tuple[str, ...]:
+    """The topics of work that an event of this kind rings."""
+    return _rings.get(kind, ())
+
+
+def put(*, topic: str, subject: int, cause: str, payload: Mapping[str, Any] | None = None) -> None:
+    """Write one row of work; the same (topic, subject, cause) is written once."""
+    put_many([(topic, subject, cause, dict(payload or {}))])
+
+
+def put_many(rows: Iterable[tuple[str, int, str, dict[str, Any]]]) -> None:
+    """Write rows of work `(topic, subject, cause, payload)` in one statement."""
+    OutboxRow.objects.bulk_create(
+        [
+            OutboxRow(topic=topic, subject=subject, cause=cause, payload=payload)
+            for topic, subject, cause, payload in rows
+        ],
+        ignore_conflicts=True,
+    )
+
+
+# A row waits while an older one of the same topic and subject is open: order per subject is kept.
+_CLAIM = """
+UPDATE config_outboxrow SET attempts = attempts + 1, lease_token = %(token)s,
+       next_at = now() + make_interval(secs => %(lease)s)
+ WHERE id IN (
+    SELECT r.id FROM config_outboxrow r
+     WHERE r.topic = %(topic)s AND r.done_at IS NULL AND r.dead_at IS NULL AND r.next_at <= now()
+       AND NOT EXISTS (SELECT 1 FROM config_outboxrow o
+                        WHERE o.topic = r.topic AND o.subject = r.subject AND o.id < r.id
+                          AND o.done_at IS NULL AND o.dead_at IS NULL)
+     ORDER BY r.next_at, r.id LIMIT %(limit)s FOR UPDATE OF r SKIP LOCKED)
+RETURNING id
+"""
+
+
+def claim(topic: str, *, limit: int) -> list[OutboxRow]:
+    """Take up to `limit` due rows of a topic under a fresh lease, oldest first."""
+    token = uuid.uuid4()
+    params = {
+        "topic": topic,
+        "token": token,
+        "lease": _topics[topic].lease_seconds,
+        "limit": limit,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, params)
+        ids = [row[0] for row in cursor.fetchall()]
+    return list(OutboxRow.objects.filter(id__in=ids, lease_token=token).order_by("id"))
+
+
+def drain(topic: str, *, seconds: float = 5.0, batch: int = 10) -> int:
+    """Work on due rows of a topic until none is left or the time is over; returns rows done."""
+    stop = time.monotonic() + seconds
+    done = 0
+    while time.monotonic() < stop:
+        rows = claim(topic, limit=batch)
+        if not rows:
+            return done
+        done += sum(work(row) for row in rows)
+    return done
+
+
+def work(row: OutboxRow) -> bool:
+    """Do one claimed row; a failure is written down and the row waits for its next attempt."""
+    topic = _topics[row.topic]
+    try:
+        handle = import_string(topic.handler)
+        if topic.external:
+            _finish(row, handle(row))
+        else:
+            _finish(row, lambda: handle(row))
+    except LeaseLost:
+        log.warning("lease of %s %s was lost", row.topic, row.pk)
+        return False
+    except Later as reason:
+        _postpone(row, str(reason))
+        return False
+    except Exception as error:
+        log.exception("work %s %s failed (attempt %s)", row.topic, row.pk, row.attempts)
+        _fail(row, f"{type(error).__name__}: {error}", topic)
+        return False
+    return True
+
+
+def _finish(row: OutboxRow, effect: Finish | None) -> None:
+    with transaction.atomic():
+        if effect is not None:
+            effect()
+        done = _mine(row).update(done_at=timezone.now(), lease_token=None, last_error="")
+        if done != 1:
+            raise LeaseLost
+
+
+def _mine(row: OutboxRow) -> Any:
+    # The fence: a worker that wakes up after its lease changes nothing.
+    return OutboxRow.objects.filter(pk=row.pk, lease_token=row.lease_token, done_at=None)
+
+
+def backoff_seconds(attempts: int) -> float:
+    """5 s doubled per attempt with jitter, at most an hour (reliability.md section 4)."""
+    return min(5.0 * 2 ** max(attempts - 1, 0), 3600.0) * random.uniform(0.8, 1.2)
+
+
+def _fail(row: OutboxRow, error: str, topic: Topic) -> None:
+    now = timezone.now()
+    changes: dict[str, Any] = {"last_error": error[:2000], "lease_token": None}
+    if row.attempts >= topic.max_attempts:
+        changes["dead_at"] = now
+    else:
+        changes["next_at"] = now + timedelta(seconds=backoff_seconds(row.attempts))
+    _mine(row).update(**changes)
+
+
+def _postpone(row: OutboxRow, reason: str) -> None:
+    later = timezone.now() + timedelta(seconds=15)
+    _mine(row).update(
+        last_error=reason[:2000], lease_token=None, next_at=later, attempts=max(row.attempts - 1, 0)
+    )
+
+
+def due() -> dict[str, int]:
+    """Topics with due work and how much, as the relay asks every half second."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT topic, count(*) FROM config_outboxrow WHERE done_at IS NULL"
+            " AND dead_at IS NULL AND next_at <= now() GROUP BY topic"
+        )
+        return dict(cursor.fetchall())
+
+
+def drain_all(*, rounds: int = 50) -> int:
+    """Drain every topic in this process until nothing is due; returns rows done."""
+    total = 0
+    for _ in range(rounds):
+        done = sum(drain(topic) for topic in sorted(due()))
+        if not done:
+            return total
+        total += done
+    return total
+
+
+def retry(rows: Iterable[int]) -> int:
+    """Give dead or waiting rows another full set of attempts, now. Returns how many."""
+    return OutboxRow.objects.filter(pk__in=list(rows), done_at=None).update(
+        dead_at=None, attempts=0, next_at=timezone.now(), lease_token=None
+    )

@@ -1,0 +1,142 @@
+"""Work of stock points: fulfillment orders, what they hold, and the parcels that left."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from inventory.models import Location
+from orders.models import Allocation, Order
+
+
+class FulfillmentOrder(models.Model):
+    """Slices of one order that one stock point is asked to hand over together."""
+
+    class State(models.TextChoices):
+        NEW = "new", "new"
+        ACCEPTED = "accepted", "accepted"
+        PICKED = "picked", "picked"
+        PACKED = "packed", "packed"
+        READY = "ready", "ready for pick-up"
+        DONE = "done", "handed over"
+        REFUSED = "refused", "refused"
+        CANCELED = "canceled", "canceled"
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="fulfillment_orders")
+    location = models.ForeignKey(
+        Location, on_delete=models.PROTECT, related_name="fulfillment_orders"
+    )
+    state = models.CharField(max_length=8, choices=State, default=State.NEW)
+    why = models.TextField(blank=True, help_text="the routing decision in one sentence")
+    decision_id = models.BigIntegerField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    ship_by = models.DateTimeField(null=True, blank=True)
+    assigned_to = models.CharField(max_length=100, blank=True)
+    wms_reference = models.CharField(max_length=100, blank=True)
+    requested_at = models.DateTimeField(null=True, blank=True, help_text="the WMS took the message")
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["location", "state", "ship_by"],
+                condition=~Q(state__in=["done", "refused", "canceled"]),
+                name="fulfillment_open",
+            ),
+            models.Index(fields=["location", "-id"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @property
+    def number(self) -> str:
+        """What staff call it."""
+        return f"F{self.pk}"
+
+
+class FulfillmentLine(models.Model):
+    """Units of one slice in a fulfillment order, and how many were scanned."""
+
+    fulfillment_order = models.ForeignKey(
+        FulfillmentOrder, on_delete=models.CASCADE, related_name="lines"
+    )
+    allocation = models.ForeignKey(
+        Allocation, on_delete=models.CASCADE, related_name="fulfillment_lines"
+    )
+    quantity = models.PositiveIntegerField()
+    picked = models.PositiveIntegerField(default=0)
+    open = models.BooleanField(
+        default=True, help_text="false when refused, canceled or handed over"
+    )
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["allocation"], condition=Q(open=True), name="fulfillment_line_one_open"
+            ),
+            models.CheckConstraint(
+                condition=Q(picked__lte=models.F("quantity")), name="fulfillment_not_over_picked"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} of slice {self.allocation_id}"
+
+
+class Parcel(models.Model):
+    """What left a stock point together. Carrier facts live in tracking_status."""
+
+    class Tracking(models.TextChoices):
+        PRE_TRANSIT = "pre_transit", "label made"
+        IN_TRANSIT = "in_transit", "on its way"
+        OUT_FOR_DELIVERY = "out_for_delivery", "out for delivery"
+        DELIVERED = "delivered", "delivered"
+        RETURN_TO_SENDER = "return_to_sender", "going back"
+        FAILURE = "failure", "delivery failed"
+        COLLECTED = "collected", "collected in store"
+
+    fulfillment_order = models.ForeignKey(
+        FulfillmentOrder, on_delete=models.PROTECT, related_name="parcels"
+    )
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="parcels")
+    location = models.ForeignKey(Location, on_delete=models.PROTECT, related_name="parcels")
+    carrier = models.CharField(max_length=40, blank=True)
+    tracking_number = models.CharField(max_length=60, blank=True)
+    tracking_status = models.CharField(max_length=20, choices=Tracking, default=Tracking.IN_TRANSIT)
+    tracking_at = models.DateTimeField(default=timezone.now, help_text="the carrier's own time")
+    weight_g = models.PositiveIntegerField(default=0)
+    shipped_at = models.DateTimeField(default=timezone.now)
+    delivered_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["carrier", "tracking_number"],
+                condition=~Q(tracking_number=""),
+                name="parcel_tracking_once",
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=["shipped_at"]), models.Index(fields=["order"])]
+
+    def __str__(self) -> str:
+        return f"{self.carrier} {self.tracking_number}".strip() or f"parcel {self.pk}"
+
+
+class ParcelLine(models.Model):
+    """Units of one slice in a parcel; a slice leaves once."""
+
+    parcel = models.ForeignKey(Parcel, on_delete=models.CASCADE, related_name="lines")
+    allocation = models.OneToOneField(
+        Allocation, on_delete=models.PROTECT, related_name="parcel_line"
+    )
+    quantity = models.PositiveIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="parcel_line_positive")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} of slice {self.allocation_id}"

@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class InventoryApp(AppConfig):
+    """What we have, where, and what is promised."""
+
+    name = "inventory"

@@ -1,0 +1,427 @@
+"""place(): an order from any channel becomes ours, once per (channel, external id).
+
+One transaction: the order's rows, its claims on stock, its slices, its first event and the work
+that follows from it. The number of statements does not depend on the number of lines.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import connection, transaction
+from psycopg.types.json import Jsonb
+
+from config import geo
+from inventory import availability, ledger
+from inventory.availability import Sellable
+from inventory.models import Location
+from orders import events, promise
+from orders.models import Allocation, Order, SalesChannel
+from orders.money import rounded, share
+
+ROUNDS = 3  # a claim may be lost to somebody faster; then the next best place is tried
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with an order: where (a JSON pointer), what kind, and in words."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class Refused(Exception):
+    """The order cannot be taken as it is; nothing was written. `problems` says why."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = list(problems)
+        super().__init__("; ".join(f"{p.pointer}: {p.detail}" for p in problems))
+
+
+class InsufficientStock(Refused):
+    """The order is fine, the stock is not there, and the channel does not queue."""
+
+
+class AlreadyPlaced(Exception):
+    """The channel sent this external id before; `same` tells whether with the same content."""
+
+    def __init__(self, order_id: int, external_id: str, *, same: bool) -> None:
+        self.order_id, self.external_id, self.same = order_id, external_id, same
+        super().__init__(f"order {external_id} was placed before")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Units of one line promised from one stock point; `location` None: they wait in a queue."""
+
+    line: int
+    sku: str
+    quantity: int
+    location: str | None
+    location_name: str | None
+
+
+@dataclass(frozen=True)
+class Placed:
+    """What was written."""
+
+    order_id: int
+    promised_at: datetime | None
+    parts: tuple[Part, ...]
+    line_ids: tuple[int, ...]
+
+
+def place(
+    *, channel: SalesChannel, order: Mapping[str, Any], source: str, actor: str, now: datetime
+) -> Placed:
+    """Take one order (the validated canonical payload, see docs/api.md) of a channel.
+
+    Runs inside the caller's transaction, which any exception must roll back.
+    Raises Refused for what does not add up or is unknown, InsufficientStock when the channel
+    refuses shortages, AlreadyPlaced when the external id is known.
+    """
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("place() needs a transaction around it")
+    problems = check(order)
+    if problems:
+        raise Refused(problems)
+    skus = sorted({line["sku"] for line in order["line_items"]})
+    sellable = availability.points(pool=channel.pool_id, skus=skus)
+    _check_known(order, sellable)
+    pickup = _pickup(order)
+    at = where(order)
+    plan = _plan(order, sellable, at, pickup)
+    promised = promise.promised_at(plan[0], at=at, placed=now)
+    row = _row(channel, order, sellable, source=source, at=at, now=now)
+    row |= {"promised_at": promised, "pickup_location_id": pickup and pickup.pk}
+    order_id, line_ids = _insert(row)
+    pieces, missing = _claim(channel, order, sellable, plan, order_id, at, pickup, actor)
+    if missing and channel.on_shortage == SalesChannel.OnShortage.REFUSE:
+        raise InsufficientStock([_short(w, order) for w in missing])
+    slices = _slices(order_id, line_ids, pieces, missing, now)
+    Allocation.objects.bulk_create(slices)
+    events.record(
+        order_id, "order.received", actor=actor, source=source, total=str(row["total"]),
+        currency=row["currency"], promised_at=promised and promised.isoformat(),
+        from_locations=sorted({piece.point.code for piece, _ in pieces}),
+        missing_units=sum(w.quantity for w in missing),
+    )  # fmt: skip
+    return Placed(order_id, promised, _parts(pieces, missing), line_ids)
+
+
+# --- checks --------------------------------------------------------------------------------------
+
+
+def check(order: Mapping[str, Any]) -> list[Problem]:
+    """Whether the money adds up to the cent; every figure that does not is named."""
+    currency = order["currency"]
+    problems = _check_precision(order, currency)
+    if problems:
+        return problems
+    for i, line in enumerate(order["line_items"]):
+        if line["discount"] > line["quantity"] * line["unit_price"]:
+            problems.append(Problem(f"/line_items/{i}/discount", "too_large",
+                                    "is more than quantity x unit_price"))  # fmt: skip
+    own = sum((line["discount"] for line in order["line_items"]), Decimal(0))
+    taxes = sum((line["tax"] for line in order["line_items"]), order["shipping_tax"])
+    subtotal = _subtotal(order)
+    if not own <= order["discount_total"] <= subtotal:
+        problems.append(Problem("/discount_total", "does_not_add_up",
+                                f"must be between the lines' {own} and the subtotal {subtotal}"))  # fmt: skip
+    if order["tax_total"] != taxes:
+        problems.append(Problem("/tax_total", "does_not_add_up",
+                                f"is {order['tax_total']}, the lines' and shipping's tax is {taxes}"))  # fmt: skip
+    total = subtotal - order["discount_total"] + order["shipping_total"]
+    total += Decimal(0) if order["tax_included"] else taxes
+    if order["total"] != total:
+        problems.append(Problem("/total", "does_not_add_up",
+                                f"is {order['total']}, the lines add up to {total}"))  # fmt: skip
+    return problems
+
+
+def _check_precision(order: Mapping[str, Any], currency: str) -> list[Problem]:
+    amounts = {f"/{name}": order[name] for name in
+               ("discount_total", "shipping_total", "shipping_tax", "tax_total", "total")}  # fmt: skip
+    for i, line in enumerate(order["line_items"]):
+        amounts |= {f"/line_items/{i}/{name}": line[name] for name in ("discount", "tax")}
+    return [
+        Problem(pointer, "too_precise", f"{amount} is finer than the smallest unit of {currency}")
+        for pointer, amount in amounts.items()
+        if amount != rounded(amount, currency)
+    ]
+
+
+def _subtotal(order: Mapping[str, Any]) -> Decimal:
+    gross = sum((x["quantity"] * x["unit_price"] for x in order["line_items"]), Decimal(0))
+    return rounded(gross, order["currency"])
+
+
+def _check_known(order: Mapping[str, Any], sellable: Mapping[str, Sellable]) -> None:
+    unknown = [
+        Problem(f"/line_items/{i}/sku", "unknown_sku", f"no active product has SKU {line['sku']!r}")
+        for i, line in enumerate(order["line_items"])
+        if line["sku"] not in sellable
+    ]
+    if unknown:
+        raise Refused(unknown)
+
+
+def _short(wanted: promise.Wanted, order: Mapping[str, Any]) -> Problem:
+    quantity = order["line_items"][wanted.index]["quantity"]
+    return Problem(
+        f"/line_items/{wanted.index}/quantity",
+        "insufficient_stock",
+        f"{quantity - wanted.quantity} of {quantity} units of {wanted.sku} can be promised",
+    )
+
+
+# --- where from ----------------------------------------------------------------------------------
+
+
+def where(order: Mapping[str, Any]) -> geo.Point | None:
+    """Coordinates of the shipping address: the channel's own, or looked up offline."""
+    address = order.get("shipping_address")
+    if not address:
+        return None
+    if address.get("latitude") is not None and address.get("longitude") is not None:
+        return geo.Point(address["latitude"], address["longitude"], "exact")
+    return geo.locate(
+        country=address["country"], postcode=address["postcode"], city=address["city"],
+        region=address["region"],
+    )  # fmt: skip
+
+
+def _pickup(order: Mapping[str, Any]) -> Location | None:
+    if order["delivery"]["method"] != Order.Delivery.PICKUP:
+        return None
+    code = order["delivery"]["location"]
+    found = Location.objects.filter(code=code, active=True, can_pickup=True).first()
+    if found is None:
+        raise Refused([Problem("/delivery/location", "unknown_location",
+                               f"{code!r} is not a stock point with pick-up")])  # fmt: skip
+    return found
+
+
+Plan = tuple[list[promise.Piece], list[promise.Wanted]]
+
+
+def _plan(
+    order: Mapping[str, Any],
+    sellable: dict[str, Sellable],
+    at: geo.Point | None,
+    pickup: Location | None,
+) -> Plan:
+    wanted = [
+        promise.Wanted(i, line["sku"], line["quantity"])
+        for i, line in enumerate(order["line_items"])
+    ]
+    return promise.choose(wanted, sellable, at=at, only=pickup.code if pickup else None)
+
+
+def _claim(
+    channel: SalesChannel,
+    order: Mapping[str, Any],
+    sellable: dict[str, Sellable],
+    plan: Plan,
+    order_id: int,
+    at: geo.Point | None,
+    pickup: Location | None,
+    actor: str,
+) -> tuple[list[tuple[promise.Piece, int]], list[promise.Wanted]]:
+    """Claim the plan; what was lost to somebody faster is planned again on what is there now."""
+    pieces, missing = plan
+    held: list[tuple[promise.Piece, int]] = []
+    for _ in range(ROUNDS):
+        claims = [
+            ledger.Claim(n, p.point.product, p.point.location, p.quantity, order_id)
+            for n, p in enumerate(pieces)
+        ]
+        got = ledger.reserve(claims, owner_type="order", actor=actor)
+        held += [(pieces[n], reserved.reservation) for n, reserved in got.items()]
+        lost = [p for n, p in enumerate(pieces) if n not in got]
+        if not lost:
+            return held, missing
+        sellable = availability.points(pool=channel.pool_id, skus=sorted(sellable))
+        again = [promise.Wanted(p.index, p.sku, p.quantity) for p in lost]
+        pieces, short = promise.choose(again, sellable, at=at, only=pickup.code if pickup else None)
+        missing = [*missing, *short]
+    lost_units = [promise.Wanted(p.index, p.sku, p.quantity) for p in pieces]
+    return held, [*missing, *lost_units]
+
+
+# --- rows ----------------------------------------------------------------------------------------
+
+
+def payload_hash(order: Mapping[str, Any]) -> str:
+    """Fingerprint of a validated payload: the same order in other spacing is the same order."""
+    text = json.dumps(order, cls=DjangoJSONEncoder, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def line_totals(order: Mapping[str, Any]) -> list[tuple[Decimal, Decimal]]:
+    """(discount with its order-wide share, total the customer pays) of each line, in order."""
+    currency, lines = order["currency"], order["line_items"]
+    gross = [line["quantity"] * line["unit_price"] for line in lines]
+    whole = share(sum(gross, Decimal(0)), gross, currency)
+    own = [line["discount"] for line in lines]
+    rest = order["discount_total"] - sum(own, Decimal(0))
+    extra = share(rest, [g - d for g, d in zip(whole, own, strict=True)], currency)
+    taxes = [Decimal(0) if order["tax_included"] else line["tax"] for line in lines]
+    return [(d + e, g - d - e + t) for g, d, e, t in zip(whole, own, extra, taxes, strict=True)]
+
+
+def _row(
+    channel: SalesChannel,
+    order: Mapping[str, Any],
+    sellable: Mapping[str, Sellable],
+    *,
+    source: str,
+    at: geo.Point | None,
+    now: datetime,
+) -> dict[str, Any]:
+    address = order.get("shipping_address") or {}
+    customer = order["customer"]
+    names = ("line1", "line2", "city", "region", "postcode", "country")
+    return {
+        **{name: order[name] for name in ("external_id", "currency", "tax_included",
+           "discount_total", "shipping_total", "shipping_tax", "tax_total", "total", "test",
+           "tags", "metadata")},
+        "placed_at": order["placed_at"] or now, "channel_id": channel.pk, "subtotal": _subtotal(order), "source": source,
+        "delivery": order["delivery"]["method"], "service": order["delivery"]["service"],
+        "payload_hash": payload_hash(order), "received_at": now,
+        **{name: address.get(name, "") for name in names},
+        "email": customer["email"].lower(), "name": address.get("name") or customer["name"],
+        "phone": address.get("phone") or customer["phone"], "note": order["note"],
+        "customer_name": customer["name"], "customer_phone": customer["phone"],
+        "lat": at and at.lat, "lng": at and at.lng, "billing": order.get("billing_address") or {},
+        "lines": [_line(i, line, sellable, totals) for i, (line, totals) in
+                  enumerate(zip(order["line_items"], line_totals(order), strict=True))],
+        "payments": [_payment(p, order["currency"]) for p in order["payments"]],
+    }  # fmt: skip
+
+
+def _line(
+    i: int,
+    line: Mapping[str, Any],
+    sellable: Mapping[str, Sellable],
+    totals: tuple[Decimal, Decimal],
+) -> dict[str, Any]:
+    product = sellable[line["sku"]]
+    return {
+        "position": i + 1, "external_id": line["external_id"], "product_id": product.product,
+        "sku": line["sku"], "name": line["name"] or product.name, "quantity": line["quantity"],
+        "unit_price": line["unit_price"], "discount": totals[0], "tax": line["tax"],
+        "total": totals[1],
+    }  # fmt: skip
+
+
+def _payment(payment: Mapping[str, Any], currency: str) -> dict[str, Any]:
+    captured = payment["amount"] if payment["state"] == "captured" else Decimal(0)
+    return {**payment, "currency": currency, "captured": captured}
+
+
+# Order, customer, personal data, lines and payments in one statement, for one order or many.
+_INSERT = """
+WITH incoming AS (
+    SELECT * FROM jsonb_to_recordset(%(rows)s) AS x(channel_id bigint, external_id text,
+        currency text, tax_included bool, subtotal numeric, discount_total numeric,
+        shipping_total numeric, shipping_tax numeric, tax_total numeric, total numeric,
+        delivery text, pickup_location_id bigint, service text, placed_at timestamptz,
+        received_at timestamptz, promised_at timestamptz, source text, payload_hash text, test bool,
+        tags text[], metadata jsonb, email text, phone text, name text, line1 text, line2 text,
+        city text, region text, postcode text, country text, lat float8, lng float8, billing jsonb,
+        note text, customer_name text, customer_phone text, lines jsonb, payments jsonb)
+), customer AS (
+    INSERT INTO orders_customer (email, name, phone, created_at)
+    SELECT DISTINCT ON (email) email, customer_name, customer_phone, now()
+      FROM incoming WHERE email <> '' ORDER BY email
+    ON CONFLICT (email) DO UPDATE SET name = excluded.name RETURNING id, email
+), placed AS (
+    INSERT INTO orders_order (channel_id, external_id, customer_id, state, currency, tax_included,
+        subtotal, discount_total, shipping_total, shipping_tax, tax_total, total, delivery,
+        pickup_location_id, service, placed_at, received_at, promised_at, source, payload_hash,
+        test, tags, metadata)
+    SELECT i.channel_id, i.external_id, c.id, 'open', i.currency, i.tax_included, i.subtotal,
+           i.discount_total, i.shipping_total, i.shipping_tax, i.tax_total, i.total, i.delivery,
+           i.pickup_location_id, i.service, i.placed_at, i.received_at, i.promised_at, i.source,
+           i.payload_hash, i.test, i.tags, i.metadata
+      FROM incoming i LEFT JOIN customer c USING (email)
+    ON CONFLICT (channel_id, external_id) DO NOTHING RETURNING id, channel_id, external_id
+), contact AS (
+    INSERT INTO orders_ordercontact (order_id, email, phone, name, line1, line2, city, region,
+        postcode, country, lat, lng, billing, note)
+    SELECT p.id, i.email, i.phone, i.name, i.line1, i.line2, i.city, i.region, i.postcode,
+           i.country, i.lat, i.lng, i.billing, i.note
+      FROM placed p JOIN incoming i USING (channel_id, external_id)
+), line AS (
+    INSERT INTO orders_orderline (order_id, position, external_id, product_id, sku, name, quantity,
+        unit_price, discount, tax, total)
+    SELECT p.id, l.* FROM placed p JOIN incoming i USING (channel_id, external_id),
+           jsonb_to_recordset(i.lines) AS l(position int, external_id text, product_id bigint,
+           sku text, name text, quantity int, unit_price numeric, discount numeric, tax numeric,
+           total numeric)
+    RETURNING id, order_id, position
+), payment AS (
+    INSERT INTO orders_payment (order_id, reference, method, state, currency, amount, captured,
+        refunded, created_at)
+    SELECT p.id, m.*, 0, now() FROM placed p JOIN incoming i USING (channel_id, external_id),
+           jsonb_to_recordset(i.payments) AS m(reference text, method text, state text,
+           currency text, amount numeric, captured numeric)
+)
+SELECT l.order_id, l.id FROM line l ORDER BY l.order_id, l.position
+"""
+
+
+def _insert(row: Mapping[str, Any]) -> tuple[int, tuple[int, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT, {"rows": Jsonb([row], dumps=_dumps)})
+        written = cursor.fetchall()
+    if not written:
+        known = Order.objects.only("payload_hash").get(
+            channel_id=row["channel_id"], external_id=row["external_id"]
+        )
+        same = known.payload_hash == row["payload_hash"]
+        raise AlreadyPlaced(known.pk, row["external_id"], same=same)
+    return written[0][0], tuple(line for _, line in written)
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, cls=DjangoJSONEncoder)
+
+
+def _slices(
+    order_id: int,
+    line_ids: Sequence[int],
+    pieces: Sequence[tuple[promise.Piece, int]],
+    missing: Sequence[promise.Wanted],
+    now: datetime,
+) -> list[Allocation]:
+    claimed = [
+        Allocation(
+            order_id=order_id, line_id=line_ids[p.index], quantity=p.quantity, since=now,
+            queue=Allocation.Queue.ROUTING, location_id=p.point.location,
+            reservation_id=reservation,
+        )
+        for p, reservation in pieces
+    ]  # fmt: skip
+    return claimed + [
+        Allocation(
+            order_id=order_id, line_id=line_ids[w.index], quantity=w.quantity, since=now,
+            queue=Allocation.Queue.ROUTING, queue_reason="nothing free when the order came in",
+        )
+        for w in missing
+    ]  # fmt: skip
+
+
+def _parts(
+    pieces: Sequence[tuple[promise.Piece, int]], missing: Sequence[promise.Wanted]
+) -> tuple[Part, ...]:
+    held = [Part(p.index + 1, p.sku, p.quantity, p.point.code, p.point.name) for p, _ in pieces]
+    waiting = [Part(w.index + 1, w.sku, w.quantity, None, None) for w in missing]
+    return tuple(sorted([*held, *waiting], key=lambda part: part.line))

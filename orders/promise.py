@@ -1,0 +1,138 @@
+"""The first promise: where capture claims stock, and until when the customer has it.
+
+Pure functions on what inventory.availability read. Routing may move the claims to a better place
+afterwards; the promise stands.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from config.geo import Point, distance_km
+from inventory.availability import Sellable, StockPoint
+
+# Working days on the road by distance. Ours, from no carrier's sheet: (up to km, days).
+TRANSIT_DAYS: tuple[tuple[float, int], ...] = ((300, 1), (1000, 2), (2500, 4), (float("inf"), 7))
+UNKNOWN_DISTANCE_KM = 1000.0
+SATURDAY = 5
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Units wanted of one line; `index` is the line's place in the order."""
+
+    index: int
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Units of one line to be claimed at one stock point."""
+
+    index: int
+    sku: str
+    quantity: int
+    point: StockPoint
+
+
+def choose(
+    wanted: Sequence[Wanted], sellable: dict[str, Sellable], *, at: Point | None, only: str | None
+) -> tuple[list[Piece], list[Wanted]]:
+    """Pick stock points: as few as possible, the nearest first; returns (pieces, what is missing).
+
+    `only` is the code of the one stock point allowed, for pick-up.
+    """
+    free = _free(wanted, sellable, only)
+    open_units = {w.index: w.quantity for w in wanted}
+    by_index = {w.index: w for w in wanted}
+    pieces: list[Piece] = []
+    while open_units and free:
+        location = max(free, key=lambda loc: _rank(loc, free, open_units, by_index, at))
+        taken = _take(free.pop(location), open_units, by_index)
+        pieces += taken
+    missing = [Wanted(i, by_index[i].sku, units) for i, units in open_units.items()]
+    return pieces, missing
+
+
+def _free(
+    wanted: Sequence[Wanted], sellable: dict[str, Sellable], only: str | None
+) -> dict[int, dict[str, StockPoint]]:
+    places: dict[int, dict[str, StockPoint]] = {}
+    for sku in {w.sku for w in wanted}:
+        for point in sellable[sku].points:
+            allowed = point.code == only and point.can_pickup if only else point.can_ship
+            if allowed:
+                places.setdefault(point.location, {})[sku] = point
+    return places
+
+
+def _rank(
+    location: int,
+    free: dict[int, dict[str, StockPoint]],
+    open_units: dict[int, int],
+    by_index: dict[int, Wanted],
+    at: Point | None,
+) -> tuple[int, float, int]:
+    have = {sku: point.free for sku, point in free[location].items()}
+    covered = 0
+    for index, units in open_units.items():
+        sku = by_index[index].sku
+        got = min(units, have.get(sku, 0))
+        covered += got
+        if got:
+            have[sku] -= got
+    point = next(iter(free[location].values()))
+    return covered, -_km(point, at), -location
+
+
+def _take(
+    points: dict[str, StockPoint], open_units: dict[int, int], by_index: dict[int, Wanted]
+) -> list[Piece]:
+    pieces = []
+    left = {sku: point.free for sku, point in points.items()}
+    for index in list(open_units):
+        sku = by_index[index].sku
+        got = min(open_units[index], left.get(sku, 0))
+        if got:
+            left[sku] -= got
+            pieces.append(Piece(index, sku, got, points[sku]))
+            open_units[index] -= got
+            if not open_units[index]:
+                del open_units[index]
+    return pieces
+
+
+def promised_at(pieces: Sequence[Piece], *, at: Point | None, placed: datetime) -> datetime | None:
+    """When the last piece is with the customer; None when nothing is promised."""
+    return max((arrival(p.point, at=at, placed=placed) for p in pieces), default=None)
+
+
+def arrival(point: StockPoint, *, at: Point | None, placed: datetime) -> datetime:
+    """End of the day, in the stock point's zone, on which its parcel arrives.
+
+    After the cut-off it leaves a working day later; then come lead time and transit.
+    """
+    zone = ZoneInfo(point.timezone)
+    local = placed.astimezone(zone)
+    days = point.lead_days + transit_days(_km(point, at))
+    if local.time() > point.cutoff:
+        days += 1
+    day = local
+    while days > 0:
+        day += timedelta(days=1)
+        if day.weekday() < SATURDAY:
+            days -= 1
+    return day.replace(hour=20, minute=0, second=0, microsecond=0)
+
+
+def transit_days(km: float) -> int:
+    """Working days on the road for a distance."""
+    return next(days for up_to, days in TRANSIT_DAYS if km <= up_to)
+
+
+def _km(point: StockPoint, at: Point | None) -> float:
+    if at is None:
+        return UNKNOWN_DISTANCE_KM
+    return distance_km(Point(point.lat, point.lng, "exact"), at)

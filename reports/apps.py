@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class ReportsApp(AppConfig):
+    """Figures and the rows behind them."""
+
+    name = "reports"

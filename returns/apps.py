@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class ReturnsApp(AppConfig):
+    """Getting it back."""
+
+    name = "returns"

@@ -1,0 +1,224 @@
+"""From inputs to a decision: rules, costs, the plan, and the evidence kept beside it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from . import explain, lattice, plan, rules
+from .cost import CostModel, to_units
+from .evidence import PlanEvidence, units_by_key
+from .repair import Draft, Repair, one_parcel_is_proven_best
+from .rules import Floats
+from .tariff import Tariff
+from .types import (
+    NOTHING,
+    Candidate,
+    Decision,
+    Destination,
+    Emission,
+    Line,
+    Parcel,
+    Plan,
+    Policy,
+    Terms,
+    Unfilled,
+)
+from .version import ENGINE_VERSION
+
+MAX_WAYS = 100_000  # length of one pass of the exact plan: 11 lines of 1, or 3 of 8, or 1 of 400
+MAX_CELLS = 2_000_000  # candidates x states
+
+
+def route(
+    lines: Sequence[Line],
+    candidates: Sequence[Candidate],
+    destination: Destination,
+    policy: Policy,
+    tariff: Tariff,
+    emission: Emission,
+) -> Decision:
+    """The cheapest plan that sends as much of the lines as the rules and the stock allow.
+
+    Exact over all ways to share units out, as long as the order is within MAX_WAYS and
+    MAX_CELLS; beyond them the plan says `exact=False` unless it can be proven best. The answer
+    depends on nothing but the arguments, not even on their order. Raises BadInput.
+    """
+    screening = rules.screen(
+        lines=lines, candidates=candidates, destination=destination, policy=policy
+    )
+    model = CostModel(screening=screening, policy=policy, tariff=tariff, emission=emission)
+    found = _search(model, policy)
+    made = _plan(model, found)
+    evidence = PlanEvidence(model=model, made=made, problem=found.problem, solution=found.solution)
+    return Decision(plan=made, version=ENGINE_VERSION, evidence=evidence)
+
+
+class Found(NamedTuple):
+    """A plan in rows and units; how it was found, when it was found by the exact search."""
+
+    draft: Draft
+    exact: bool
+    problem: plan.Problem | None = None
+    solution: plan.Solution | None = None
+
+
+def _search(model: CostModel, policy: Policy) -> Found:
+    wanted = np.minimum(model.quantity, model.usable.sum(axis=0))
+    if not wanted.any():
+        return Found(draft={}, exact=True)
+    chunks = np.ones(len(wanted))
+    if _fits(model, wanted, chunks):
+        return _exactly(model, policy, wanted, chunks)
+    return _roughly(model, policy, wanted)
+
+
+def _radices(wanted: Floats, chunks: Floats) -> tuple[int, ...]:
+    return tuple((wanted / chunks).astype(int) + 1)
+
+
+def _fits(model: CostModel, wanted: Floats, chunks: Floats) -> bool:
+    radices = _radices(wanted, chunks)
+    if lattice.size(radices) * max(len(model.points), 1) > MAX_CELLS:
+        return False
+    return lattice.first_parcel_ways(radices) <= MAX_WAYS
+
+
+def _exactly(model: CostModel, policy: Policy, wanted: Floats, chunks: Floats) -> Found:
+    states = lattice.lattice(_radices(wanted, chunks))
+    problem = plan.problem(
+        lattice=states,
+        cost=model.matrix(lattice=states, chunks=chunks),
+        line_value=model.price * chunks,
+        line_units=chunks,
+        limit=policy.max_parcels,
+        min_part=None if policy.min_part_value is None else to_units(policy.min_part_value),
+    )
+    solution = plan.solve(problem)
+    draft = {row: states.digits[state] * chunks for row, state in solution.path}
+    return Found(draft=draft, exact=True, problem=problem, solution=solution)
+
+
+def _roughly(model: CostModel, policy: Policy, wanted: Floats) -> Found:
+    repair = Repair(
+        model=model,
+        wanted=wanted,
+        limit=policy.max_parcels,
+        min_part=None if policy.min_part_value is None else to_units(policy.min_part_value),
+    )
+    chunks = _undivided(model, wanted)
+    starts = []
+    if _fits(model, wanted, chunks):
+        starts.append(_exactly(model, policy, wanted, chunks).draft)
+    draft = repair.best(starts)
+    exact = False
+    if len(draft) == 1 and repair.complete(draft):
+        total = float(
+            model.totals(rows=np.array(list(draft)), units=np.array(list(draft.values())))[0]
+        )
+        exact = one_parcel_is_proven_best(model=model, wanted=wanted, total=total)
+    return Found(draft=draft, exact=exact)
+
+
+def _undivided(model: CostModel, wanted: Floats) -> Floats:
+    """Keep lines whole that some point has whole, the longest first, until the order fits."""
+    chunks = np.ones(len(wanted))
+    whole = (model.usable >= wanted).any(axis=0)
+    for line in np.argsort(-wanted, kind="stable"):
+        if _fits(model, wanted, chunks):
+            break
+        if whole[line] and wanted[line]:
+            chunks[line] = wanted[line]
+    return chunks
+
+
+# --- the plan ---------------------------------------------------------------------------------
+
+
+def _plan(model: CostModel, found: Found) -> Plan:
+    parcels = _parcels(model, found.draft)
+    sent: dict[int, int] = {}
+    for parcel in parcels:
+        for key, units in parcel.lines:
+            sent[key] = sent.get(key, 0) + units
+    unfilled = tuple(
+        Unfilled(
+            line.key,
+            line.quantity - sent.get(line.key, 0),
+            _why(model, column, anything_sent=bool(parcels)),
+        )
+        for column, line in enumerate(model.screening.lines)
+        if sent.get(line.key, 0) < line.quantity
+    )
+    terms = _add([parcel.terms for parcel in parcels])
+    return Plan(
+        parcels=parcels,
+        unfilled=tuple(sorted(unfilled)),
+        total=terms.total,
+        terms=terms,
+        exact=found.exact,
+        words=explain.plan_words(
+            parcels=parcels,
+            unfilled=len(unfilled),
+            exact=found.exact,
+            destination_known=model.screening.destination_known,
+        ),
+    )
+
+
+def _parcels(model: CostModel, draft: Draft) -> tuple[Parcel, ...]:
+    if not draft:
+        return ()
+    rows = np.array(sorted(draft), dtype=np.intp)
+    units = np.array([draft[row] for row in rows.tolist()])
+    terms = model.terms(rows=rows, units=units)
+    terms[1:, 5] = model.split
+    grams = units @ model.grams
+    return tuple(
+        _parcel(model, row, units[at].tolist(), terms[at].tolist(), float(grams[at]))
+        for at, row in enumerate(rows.tolist())
+    )
+
+
+def _parcel(
+    model: CostModel, row: int, units: list[float], terms: list[float], grams: float
+) -> Parcel:
+    point = model.points[row]
+    return Parcel(
+        candidate=point.key,
+        lines=units_by_key(model.screening.lines, units),
+        terms=Terms.from_units(terms),
+        km=_known(model.screening.km[model.screening.live[row]]),
+        kg_co2=model.kg_co2(row, grams),
+        weight_g=int(grams),
+        code=point.code,
+        name=point.name,
+    )
+
+
+def _known(km: float) -> float | None:
+    return None if np.isnan(km) else float(km)
+
+
+def _add(several: Sequence[Terms]) -> Terms:
+    if len(several) == 1:
+        return several[0]
+    columns = zip(*[[amount for _, amount in terms.items()] for terms in several], strict=True)
+    return Terms(*[sum(column, NOTHING) for column in columns])
+
+
+def _why(model: CostModel, column: int, *, anything_sent: bool) -> str:
+    """Why units of a line stay behind: a code of explain.UNFILLED."""
+    screening, policy = model.screening, model.policy
+    line = screening.lines[column]
+    usable = model.usable[:, column].sum()
+    if usable == 0:
+        free_somewhere = any(point.free.get(line.product, 0) > 0 for point in screening.candidates)
+        return explain.RULED_OUT if free_somewhere else explain.NO_STOCK
+    product = next(at for at, columns in enumerate(model.products) if column in columns)
+    asked = max(model.quantity[model.products[product]].sum(), line.quantity)
+    if min(usable, model.free_of(product).sum()) < asked:
+        return explain.NOT_ENOUGH
+    if policy.min_part_value is not None and not (anything_sent and policy.max_parcels):
+        return explain.PART_TOO_SMALL
+    return explain.TOO_MANY_PARCELS if policy.max_parcels else explain.NOT_ENOUGH

@@ -1,0 +1,130 @@
+"""What a decision can tell about every candidate, worked out when somebody asks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+
+import numpy as np
+
+from . import plan, rules
+from .cost import CostModel
+from .types import (
+    NOTHING,
+    Candidate,
+    Considered,
+    Elimination,
+    Line,
+    Plan,
+    SingleBest,
+    Solo,
+    Terms,
+    decimal,
+)
+
+Sent = tuple[tuple[int, int], ...]  # (line key, units), by line key
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEvidence:
+    """The costs a plan was made from; `problem` and `solution` when it was found exactly."""
+
+    model: CostModel
+    made: Plan
+    problem: plan.Problem | None
+    solution: plan.Solution | None
+
+    def considered(self) -> tuple[Considered, ...]:
+        screening = self.model.screening
+        rows = {at: row for row, at in enumerate(screening.live.tolist())}
+        solos, gaps = self._solos(), self._gaps()
+        eliminated = rules.eliminations(screening)
+        return tuple(
+            self._considered(
+                point,
+                km=float(screening.km[at]),
+                eliminations=eliminated[at],
+                solo=solos[rows[at]] if at in rows else None,
+                gap=gaps[rows[at]] if at in rows else (None, ()),
+            )
+            for at, point in enumerate(screening.candidates)
+        )
+
+    def single_best(self) -> SingleBest | None:
+        model = self.model
+        if not len(model.points):
+            return None
+        units = model.most(model.quantity)
+        cost = model.totals(rows=np.arange(len(units)), units=units) - model.split
+        value, count = units @ model.price, units.sum(axis=1)
+        row = int(np.lexsort((cost, -count, -value))[0])
+        point = model.points[row]
+        complete = bool((units[row] == model.quantity).all())
+        return SingleBest(point.key, point.code, point.name, decimal(cost[row]), complete)
+
+    def _considered(
+        self,
+        point: Candidate,
+        *,
+        km: float,
+        eliminations: tuple[Elimination, ...],
+        solo: Solo | None,
+        gap: tuple[Decimal | None, Sent],
+    ) -> Considered:
+        sent = next((one.lines for one in self.made.parcels if one.candidate == point.key), None)
+        behind, would_send = gap if sent is None else (NOTHING, sent)
+        return Considered(
+            key=point.key,
+            code=point.code,
+            name=point.name,
+            kind=point.kind,
+            km=None if np.isnan(km) else km,
+            status="chosen" if sent is not None else "eliminated" if solo is None else "possible",
+            eliminations=eliminations,
+            solo=solo,
+            gap=behind,
+            shipping_gap=self._on_shipping(behind),
+            would_send=would_send,
+        )
+
+    def _on_shipping(self, gap: Decimal | None) -> Decimal | None:
+        economic = self.model.policy.economic
+        if gap is None or not economic:
+            return None
+        if economic == 1.0:
+            return gap
+        return (gap / Decimal(economic)).quantize(NOTHING, rounding=ROUND_CEILING)
+
+    def _solos(self) -> list[Solo]:
+        model = self.model
+        units = model.most(model.quantity)
+        complete = (units == model.quantity).all(axis=1).tolist()
+        terms = model.terms(rows=np.arange(len(units)), units=units)
+        totals = terms.sum(axis=1).tolist()
+        rows = zip(units.tolist(), terms.tolist(), totals, complete, strict=True)
+        return [
+            Solo(
+                lines=units_by_key(model.screening.lines, sent),
+                terms=Terms.from_units(costs),
+                total=decimal(total),
+                complete=full,
+            )
+            for sent, costs, total, full in rows
+        ]
+
+    def _gaps(self) -> list[tuple[Decimal | None, Sent]]:
+        problem, solution = self.problem, self.solution
+        if problem is None or solution is None:
+            return [(None, ())] * len(self.model.points)
+        totals, states = plan.forced(problem, solution)
+        digits = problem.lattice.digits[states].tolist()
+        gaps = (totals - solution.total).tolist()
+        lines = self.model.screening.lines
+        return [
+            (None, ()) if gap == float("inf") else (decimal(gap), units_by_key(lines, sent))
+            for gap, sent in zip(gaps, digits, strict=True)
+        ]
+
+
+def units_by_key(lines: Sequence[Line], units: Sequence[float]) -> Sent:
+    pairs = zip(lines, units, strict=True)
+    return tuple(sorted((line.key, int(some)) for line, some in pairs if some))

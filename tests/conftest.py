@@ -1,0 +1,25 @@
+"""The small company every test may use."""
+
+import os
+
+import pytest
+
+from tests import cast
+
+
+@pytest.fixture(autouse=True)
+def _fast_passwords(settings):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright runs a loop
+
+
+@pytest.fixture
+def company(db) -> cast.Company:
+    """Two warehouses and two stores, five products, a web channel with its key."""
+    return cast.build()
+
+
+@pytest.fixture
+def live_company(transactional_db) -> cast.Company:
+    """The same company, committed: for threads, processes and real servers."""
+    return cast.build()

@@ -1,0 +1,10 @@
+"""Early pytest plugin (-p tests.servers): the servers must be there before Django's settings are read."""
+
+from config import embedded
+
+_stop = embedded.start_for_tests()
+
+
+def pytest_unconfigure() -> None:
+    """Stop the throw-away servers."""
+    _stop()
