@@ -38,7 +38,7 @@ if ! cmp -s requirements-uv.txt .venv/requirements-uv.txt; then \
 fi; \
 if ! cmp -s $(1) .venv/$(1); then \
 	echo 'Installing $(1) ...'; \
-	$(PY) -m uv pip install --quiet --python $(PY) --require-hashes -r $(1) || { \
+	$(PY) -m uv pip install --quiet --compile-bytecode --python $(PY) --require-hashes -r $(1) || { \
 		echo 'uv could not; trying pip, which takes longer ...' >&2; \
 		$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1); \
 	}; \

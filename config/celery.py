@@ -14,6 +14,6 @@ app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "tick": {"task": "config.tasks.tick", "schedule": 30.0},
     "retry-unfillable": {"task": "routing.tasks.retry_unfillable", "schedule": 60.0},
-    "check-invariants": {"task": "config.tasks.check_invariants", "schedule": 6 * 3600.0},
+    "check-invariants": {"task": "reports.tasks.check_invariants", "schedule": 6 * 3600.0},
     "prune": {"task": "config.tasks.prune", "schedule": 3600.0},
 }

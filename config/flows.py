@@ -1,5 +1,6 @@
 """THE FLOW TABLE: which topics of work exist, and which event kind rings which of them."""
 
+from config.jobs import Kind
 from config.outbox import Topic
 
 TOPICS: dict[str, Topic] = {
@@ -26,4 +27,11 @@ RINGS: dict[str, tuple[str, ...]] = {
     "return.approved": ("notify",),
     "return.declined": ("notify",),
     "refund.requested": ("notify",),
+}
+
+JOBS: dict[str, Kind] = {
+    "stock": Kind("Stock levels", "inventory.feeds.check", "inventory.feeds.apply"),
+    "shopify-orders": Kind(
+        "Shopify order export", "orders.imports.check", "orders.imports.apply"
+    ),
 }

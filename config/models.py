@@ -52,8 +52,8 @@ class Job(models.Model):
     """Long work that a person started and watches: an import, a bulk action."""
 
     class State(models.TextChoices):
+        CHECKING = "checking", "being checked"
         PREVIEW = "preview", "waiting for your decision"
-        QUEUED = "queued", "queued"
         RUNNING = "running", "running"
         DONE = "done", "done"
         FAILED = "failed", "failed"
@@ -61,7 +61,7 @@ class Job(models.Model):
 
     kind = models.CharField(max_length=40)
     title = models.CharField(max_length=200)
-    state = models.CharField(max_length=10, choices=State, default=State.PREVIEW)
+    state = models.CharField(max_length=10, choices=State, default=State.CHECKING)
     params = models.JSONField(default=dict)
     file = models.FileField(upload_to="jobs/", null=True, blank=True)
     digest = models.CharField(max_length=64, blank=True, help_text="sha256 of the file")

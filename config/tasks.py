@@ -50,13 +50,3 @@ def prune() -> None:
             "work": OutboxRow.objects.filter(done_at__lt=now - KEEP_DONE_WORK).delete()[0],
             "slots": JobRun.objects.filter(slot__lt=now - KEEP_ANSWERS).delete()[0],
         }
-
-
-@shared_task(name="config.tasks.check_invariants", ignore_result=True)
-def check_invariants() -> None:
-    """Run every invariant and keep the result; the console shows the last one."""
-    from config.invariants import violations  # noqa: PLC0415  (the roof, at run time only)
-
-    with once("check_invariants", every_seconds=6 * 3600) as run:
-        if run is not None:
-            run.result = {name: len(rows) for name, rows in violations().items()}

@@ -45,7 +45,13 @@ class FulfillmentOrder(models.Model):
                 name="fulfillment_open",
             ),
             models.Index(fields=["location", "-id"]),
+            models.Index(
+                fields=["location", "ended_at"],
+                condition=Q(state="done"),
+                name="fulfillment_done",
+            ),
         ]
+        permissions: ClassVar = [("pick_without_scan", "Can mark goods as picked without a scan")]
 
     def __str__(self) -> str:
         return self.number
@@ -109,6 +115,9 @@ class Parcel(models.Model):
     weight_g = models.PositiveIntegerField(default=0)
     shipped_at = models.DateTimeField(default=timezone.now)
     delivered_at = models.DateTimeField(null=True, blank=True)
+    received_by = models.CharField(
+        max_length=100, blank=True, help_text="who took it at the counter; personal data"
+    )
 
     class Meta:
         constraints: ClassVar = [

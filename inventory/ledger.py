@@ -287,3 +287,20 @@ def _end(reservations: Sequence[int]) -> list[Any]:
         gone = sorted(set(reservations) - {row[0] for row in rows})
         raise ClaimGone(f"claims {gone} were ended before")
     return sorted(rows, key=lambda row: (row[1], row[2], row[0]))
+
+
+def set_levels(levels: Sequence[tuple[int, int, int, int | None]]) -> None:
+    """Set planning figures (product, location, safety, target); what is there does not move.
+
+    Rows that do not exist are made empty, so a stock point can have a level before its first unit.
+    """
+    rows = sorted(levels, key=lambda level: level[:2])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO inventory_stock (product_id, location_id, on_hand, reserved, unavailable,"
+            " safety, target, updated_at) SELECT p, l, 0, 0, 0, s, t, now()"
+            " FROM unnest(%s::bigint[], %s::bigint[], %s::int[], %s::int[]) AS u(p, l, s, t)"
+            " ON CONFLICT (product_id, location_id) DO UPDATE"
+            " SET safety = excluded.safety, target = excluded.target, updated_at = now()",
+            [[row[i] for row in rows] for i in range(4)],
+        )

@@ -176,11 +176,8 @@ def _copy_for_others(folders: list[Path], *, into: Path) -> None:
 
 def socket_folder(folder: Path, *, owner: Account | None) -> Path:
     """An empty private folder for PostgreSQL's socket, with a path short enough for one."""
+    remove_socket_folder(folder)  # of an earlier start
     wanted = folder / "socket"
-    if wanted.is_symlink():  # to the short folder of an earlier start
-        shutil.rmtree(wanted.resolve(), ignore_errors=True)
-        wanted.unlink()
-    shutil.rmtree(wanted, ignore_errors=True)
     if len(bytes(wanted)) <= LONGEST_SOCKET_FOLDER:
         wanted.mkdir()
         own(wanted, owner=owner, mode=0o700)
@@ -189,3 +186,12 @@ def socket_folder(folder: Path, *, owner: Account | None) -> Path:
     own(short, owner=owner, mode=0o700)
     wanted.symlink_to(short)
     return short
+
+
+def remove_socket_folder(folder: Path) -> None:
+    """Remove the socket's folder, wherever it is."""
+    link = folder / "socket"
+    if link.is_symlink():
+        shutil.rmtree(link.resolve(), ignore_errors=True)
+        link.unlink()
+    shutil.rmtree(link, ignore_errors=True)

@@ -74,7 +74,7 @@ class Postgres:
         self.programs = places.postgres_programs(self.home, owner=self.owner)
         self.process: subprocess.Popen[bytes] | None = None
         self.port = 0
-        self.socket = self.home
+        self.socket: Path | None = None
         self.url = ""
 
     def start(self) -> str:
@@ -119,9 +119,9 @@ class Postgres:
 
     def forget(self) -> None:
         """Remove the socket's folder after the stop, wherever it was."""
-        shutil.rmtree(self.socket, ignore_errors=True)
-        if (self.home / "socket").is_symlink():
-            (self.home / "socket").unlink()
+        if self.socket is not None:
+            places.remove_socket_folder(self.home)
+            self.socket = None
 
     def _check_data(self) -> None:
         """Refuse data of another user or of another PostgreSQL."""

@@ -18,7 +18,7 @@ SETTINGS = """\
 bind 127.0.0.1
 port {port}
 requirepass {password}
-dir "{folder}"
+dir .
 daemonize no
 save ""
 appendonly no
@@ -79,7 +79,7 @@ class Valkey:
         (self.folder / "valkey.conf").unlink(missing_ok=True)
 
     def _configure(self) -> None:
-        text = SETTINGS.format(port=self.port, password=self.password, folder=self.folder)
+        text = SETTINGS.format(port=self.port, password=self.password)
         path = self.folder / "valkey.conf"
         path.touch(mode=0o600)
         path.write_text(text)

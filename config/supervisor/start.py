@@ -115,7 +115,7 @@ def _start(supervisor: Supervisor, pair: Pair, *, port: int) -> bool:
     if not _prepare(supervisor, demo=demo):
         return False
     table = children(port=port, mail_port=mail_port, var=var, demo=demo)
-    say("Starting " + ", ".join(child.name for child in table if not child.late) + " ...")
+    say("Starting " + ", ".join(child.name for child in table) + " ...")
     for late in (False, True):
         for child in table:
             if child.late is late:

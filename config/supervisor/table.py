@@ -23,7 +23,7 @@ class Child:
     name: str
     argv: tuple[str, ...]
     stop: int  # groups are stopped in this order
-    late: bool = False  # it is started once the web server answers
+    late: bool = False  # it waits until the web server answers, and so lets that be quick
     once: bool = False  # it may end by itself and is then left alone
 
 
@@ -40,11 +40,12 @@ def children(*, port: int, mail_port: int | None, var: Path, demo: bool) -> list
     table = [
         Child(name="web", stop=2, argv=gunicorn),
         Child(name="worker", stop=3, argv=(*celery, "worker", "-c", "2", "--without-gossip")),
-        Child(name="beat", stop=2, argv=(*celery, "beat", *beat_state)),
-        Child(name="relay", stop=2, argv=(MANAGE, "relay")),
+        Child(name="beat", stop=2, late=True, argv=(*celery, "beat", *beat_state)),
+        Child(name="relay", stop=2, late=True, argv=(MANAGE, "relay")),
     ]
     if mail_port is not None:
-        table += [Child(name="mail", stop=4, argv=(MANAGE, "catch_mail", f"--port={mail_port}"))]
+        catcher = (MANAGE, "catch_mail", f"--port={mail_port}")
+        table += [Child(name="mail", stop=4, late=True, argv=catcher)]
     if demo:
         play = (MANAGE, "demo", "--orders", "60", "--rate", "2")
         table += [

@@ -77,9 +77,9 @@ def rows(stream: BinaryIO) -> Iterator[tuple[Row, str]]:
 
 
 def _text(stream: BinaryIO) -> Iterator[str]:
-    """Decode as UTF-8; a file whose first non-ASCII bytes are not UTF-8 is taken for CP1252.
+    """Decode as UTF-8, or as CP1252 when most of the first bytes beyond ASCII are no UTF-8.
 
-    Bytes that are wrong later come through as lone surrogates, so that only their cell is refused.
+    Single wrong bytes come through as lone surrogates, so that only their cell is refused.
     """
     data = stream.read(_CHUNK)
     while len(data) < 4 and (more := stream.read(_CHUNK)):
@@ -93,15 +93,20 @@ def _text(stream: BinaryIO) -> Iterator[str]:
     while data or chunk:
         try:
             text, used = codecs.utf_8_decode(data, "strict", not chunk)
-        except UnicodeDecodeError as wrong:
-            if not certain and data[: wrong.start].isascii():
+        except UnicodeDecodeError:
+            text, used = codecs.utf_8_decode(data, "surrogateescape", not chunk)
+            if not certain and _is_mostly_wrong(text):
                 yield from _windows_text(data, chunk, stream)
                 return
-            text, used = codecs.utf_8_decode(data, "surrogateescape", not chunk)
         certain = certain or not text.isascii()
         yield text
         data = data[used:] + chunk
         chunk = stream.read(_CHUNK) if chunk else b""
+
+
+def _is_mostly_wrong(text: str) -> bool:
+    beyond = [character for character in text if not character.isascii()]
+    return sum("\udc80" <= character <= "\udcff" for character in beyond) * 2 > len(beyond)
 
 
 def _windows_text(data: bytes, chunk: bytes, stream: BinaryIO) -> Iterator[str]:

@@ -9,6 +9,8 @@ from typing import Any
 from orders.connectors import values
 
 ZERO = Decimal(0)
+# What an order of ours takes (orders.payload) where Shopify allows more; the rest is metadata.
+LONGEST_NOTE, LONGEST_METHOD, LONGEST_TAG, MOST_TAGS = 2_000, 40, 60, 50
 
 # Why an order of this payment status is not taken: there is nothing left to pay for or to send.
 _CLOSED = {
@@ -48,16 +50,26 @@ def payments(
     return [
         {
             "reference": reference,
-            "method": method or "shopify",
+            "method": (method or "shopify")[:LONGEST_METHOD],
             "amount": values.plain(amount, currency),
             "state": state,
         }
     ]
 
 
-def tags(text: str) -> list[str]:
-    """Shopify writes tags as one text with commas; order kept, repeats dropped."""
-    return list(dict.fromkeys(tag for tag in (part.strip() for part in text.split(",")) if tag))
+def tags(text: str) -> tuple[list[str], list[str]]:
+    """Shopify writes tags as one text with commas; order kept, repeats dropped.
+
+    Returns the tags an order of ours takes, and those that are too long or too many.
+    """
+    found = dict.fromkeys(tag for tag in (part.strip() for part in text.split(",")) if tag)
+    fitting = [tag for tag in found if len(tag) <= LONGEST_TAG][:MOST_TAGS]
+    return fitting, [tag for tag in found if tag not in fitting]
+
+
+def note(text: str) -> tuple[str, str]:
+    """The note as far as an order of ours takes it, and the whole of one that is longer."""
+    return text[:LONGEST_NOTE].rstrip(), text if len(text) > LONGEST_NOTE else ""
 
 
 def is_test_gateway(method: str) -> bool:

@@ -166,12 +166,15 @@ def _check(line: Line) -> None:
     if line.quantity > line.ordered > 0:
         place.at("current_quantity").note(f"is more than the {line.ordered} ordered")
     if not line.sku and isinstance(place.at("sku").value, str | None):
-        what = "a gift card" if place.at("gift_card").value is True else "this item"
-        if place.at("variant_id").value is None:
-            what = "a custom line, which names no product"
-        place.at("sku").note(f"is empty: {what} cannot be found in the catalog without a SKU")
+        place.at("sku").note(f"is empty: {_what(place)} cannot be found in the catalog without it")
     if line.ships:
         _check_not_sent(line)
+
+
+def _what(place: Place) -> str:
+    if place.at("gift_card").value is True:
+        return "a gift card"
+    return "a custom line" if place.at("variant_id").value is None else "this item"
 
 
 def _check_not_sent(line: Line) -> None:

@@ -50,7 +50,7 @@ def read(
         _check_rows(order, columns, problems, seen)
         cells = [Cells(row, columns, problems) for row in order.rows if not row.fault]
         payload = None
-        if cells:
+        if not order.rows[0].fault:  # it has all that belongs to the order
             payload = order_from_rows(
                 cells,
                 problems=problems,

@@ -148,8 +148,8 @@ def order_from_rows(
         "shipping_address": address,
         "billing_address": _address(head, "Billing"),
         "delivery": delivery,
-        "tags": shopify.tags(head.text("Tags")),
-        "note": head.text("Notes"),
+        "tags": shopify.tags(head.text("Tags"))[0],
+        "note": shopify.note(head.text("Notes"))[0],
         "metadata": _metadata(head, lines),
     }
     outstanding = _outstanding(head, currency)
@@ -241,8 +241,8 @@ def _address(head: Cells, kind: str) -> dict[str, Any] | None:
     if not said and not any(text for part, text in parts.items() if part != "phone"):
         return None
     code = values.country(said) if said else None
-    if code is None and kind == "Shipping":
-        head.note("Shipping Country", "is not a country" if said else "is empty")
+    if code is None:
+        head.note(f"{kind} Country", "is not a country" if said else "is empty")
     return shopify.address(parts, code=code or "")
 
 
@@ -304,6 +304,8 @@ def _metadata(head: Cells, lines: Sequence[_Line]) -> dict[str, Any]:
         if (name := head.text(f"Tax {n} Name"))
     }
     metadata["duties"] = "" if head.text("Duties").strip("0.,") == "" else head.text("Duties")
+    metadata["more_tags"] = shopify.tags(head.text("Tags"))[1]
+    metadata["whole_note"] = shopify.note(head.text("Notes"))[1]
     metadata["not_shipped"] = [n for n, line in enumerate(lines, 1) if not line.ships]
     return {name: value for name, value in metadata.items() if value}
 
@@ -319,7 +321,7 @@ def _has_line(cells: Cells) -> bool:
 def _line(cells: Cells, currency: str) -> _Line:
     sku = cells.text("Lineitem sku")
     if not sku:
-        reason = "is empty: the item cannot be found in the catalog without a SKU"
+        reason = "is empty: this item cannot be found in the catalog without it"
         cells.note("Lineitem sku", reason)
     elif values.is_scientific(sku):
         cells.note("Lineitem sku", _RESAVED + "format the column as text")

@@ -69,13 +69,13 @@ def order_from_webhook(
         "tax_included": order.at("taxes_included").flag(),
         "customer": _customer(order),
         "shipping_address": address,
-        "billing_address": _address(order.at("billing_address"), required=False),
+        "billing_address": _address(order.at("billing_address")),
         "delivery": delivery,
         "line_items": [_line_item(line, till.currency) for line in lines.kept],
         **_figures(totals, till.currency),
         "payments": _payments(order, till, lines, totals),
-        "tags": shopify.tags(order.at("tags").text()),
-        "note": order.at("note").text(),
+        "tags": shopify.tags(order.at("tags").text())[0],
+        "note": shopify.note(order.at("note").text())[0],
         "metadata": _metadata(order, lines, totals),
     }
     problems.raise_if_any(source_id=order.at("name").text() or external_id)
@@ -141,13 +141,13 @@ def _customer(order: Place) -> dict[str, str]:
     return {"email": email, "name": values.one_line(name), "phone": phone}
 
 
-def _address(place: Place, *, required: bool) -> dict[str, Any] | None:
+def _address(place: Place) -> dict[str, Any] | None:
     if not place.is_object() or not place.value:
         return None
     code_place = place.at("country_code" if place.at("country_code").value else "country")
     said = code_place.text()
     code = values.country(said) if said else None
-    if code is None and required:
+    if code is None:
         code_place.note("is not a country" if said else "is missing")
     parts = {
         "name": _full_name(place),
@@ -163,7 +163,7 @@ def _address(place: Place, *, required: bool) -> dict[str, Any] | None:
 
 
 def _shipping_address(place: Place) -> dict[str, Any] | None:
-    address = _address(place, required=True)
+    address = _address(place)
     if address is None:
         return None
     latitude = place.at("latitude").coordinate(90)
@@ -267,6 +267,8 @@ def _metadata(order: Place, lines: Lines, totals: Totals) -> dict[str, Any]:
     }
     metadata["not_shipped"] = [line.external_id for line in lines.kept if not line.ships]
     metadata["removed"] = lines.removed
+    metadata["more_tags"] = shopify.tags(order.at("tags").text())[1]
+    metadata["whole_note"] = shopify.note(order.at("note").text())[1]
     metadata |= {name: _if_any(getattr(totals, name)) for name in ("tip", "duties", "rounding")}
     return {name: value for name, value in metadata.items() if value}
 

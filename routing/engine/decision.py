@@ -30,7 +30,7 @@ MAX_WAYS = 100_000  # length of one pass of the exact plan: 11 lines of 1, or 3 
 MAX_CELLS = 2_000_000  # candidates x states
 
 
-def route(
+def route(  # noqa: PLR0917 (by position or by keyword: the six things a decision is made from)
     lines: Sequence[Line],
     candidates: Sequence[Candidate],
     destination: Destination,
@@ -74,7 +74,7 @@ def _search(model: CostModel, policy: Policy) -> Found:
 
 
 def _radices(wanted: Floats, chunks: Floats) -> tuple[int, ...]:
-    return tuple((wanted / chunks).astype(int) + 1)
+    return tuple(int(digits) + 1 for digits in (wanted / chunks).tolist())
 
 
 def _fits(model: CostModel, wanted: Floats, chunks: Floats) -> bool:
@@ -123,7 +123,7 @@ def _roughly(model: CostModel, policy: Policy, wanted: Floats) -> Found:
 def _undivided(model: CostModel, wanted: Floats) -> Floats:
     """Keep lines whole that some point has whole, the longest first, until the order fits."""
     chunks = np.ones(len(wanted))
-    whole = (model.usable >= wanted).any(axis=0)
+    whole = np.logical_or.reduce(model.usable >= wanted)
     for line in np.argsort(-wanted, kind="stable"):
         if _fits(model, wanted, chunks):
             break
@@ -217,7 +217,7 @@ def _why(model: CostModel, column: int, *, anything_sent: bool) -> str:
         return explain.RULED_OUT if free_somewhere else explain.NO_STOCK
     product = next(at for at, columns in enumerate(model.products) if column in columns)
     asked = max(model.quantity[model.products[product]].sum(), line.quantity)
-    if min(usable, model.free_of(product).sum()) < asked:
+    if min(float(usable), float(model.free_of(product).sum())) < asked:
         return explain.NOT_ENOUGH
     if policy.min_part_value is not None and not (anything_sent and policy.max_parcels):
         return explain.PART_TOO_SMALL

@@ -39,7 +39,7 @@ class Repair:
         return min([{}, *filter(self._allowed, drafts)], key=self._rank)
 
     def complete(self, draft: Draft) -> bool:
-        return bool((_sum(draft, self.wanted) == self.wanted).all())
+        return bool(np.array_equal(_sum(draft, self.wanted), self.wanted))
 
     # --- judging ---------------------------------------------------------------------------
 
@@ -58,7 +58,9 @@ class Repair:
             return True
         left = self.wanted - _sum(draft, self.wanted)
         parts = [*draft.values(), left] if left.any() else list(draft.values())
-        return len(parts) == 1 or min(part @ self.model.price for part in parts) >= self.min_part
+        return len(parts) == 1 or self.min_part <= min(
+            float(part @ self.model.price) for part in parts
+        )
 
     def _without_small_parts(self, draft: Draft) -> Draft:
         if self.min_part is None:
@@ -138,10 +140,10 @@ class Repair:
         return int(rows[at]) if cost[at] < than else None
 
     def _able(self, units: Floats) -> Bools:
-        able: Bools = (self.model.usable >= units).all(axis=1)
+        able: Bools = np.logical_and.reduce(self.model.usable >= units, axis=1)
         for product, columns in enumerate(self.model.products):
             if len(columns) > 1:
-                able &= self.model.free_of(product) >= units[columns].sum()
+                able &= self.model.free_of(product) >= float(units[columns].sum())
         return able
 
 

@@ -10,8 +10,6 @@ from functools import cached_property
 from typing import Literal, NamedTuple, Protocol
 
 NOTHING = Decimal("0.0000")
-NONE_OVER: Mapping[int, int] = {}
-NONE_EXCLUDED: frozenset[int] = frozenset()
 
 Status = Literal["chosen", "possible", "eliminated"]
 
@@ -61,8 +59,8 @@ class Candidate:
     can_ship: bool = True
     online: bool = True
     lead_days: int = 0
-    overstock: Mapping[int, int] = NONE_OVER
-    excluded: frozenset[int] = NONE_EXCLUDED
+    overstock: Mapping[int, int] = field(default_factory=dict)
+    excluded: frozenset[int] = frozenset()
     refusal_rate: float = 0.0
 
 

@@ -1,0 +1,75 @@
+"""A console page with one form: what every action that needs an answer shows first."""
+
+from collections.abc import Callable
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.sites import AdminSite
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from unfold.widgets import (
+    BASE_INPUT_CLASSES,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+__all__ = ["BASE_INPUT_CLASSES", "Choice", "Form", "LongText", "Number", "Text", "ask"]
+
+
+class Form(forms.Form):
+    """A form whose widgets look like the console."""
+
+
+def Text(**options: object) -> forms.CharField:  # noqa: N802
+    """One line of text."""
+    return forms.CharField(widget=UnfoldAdminTextInputWidget(), **options)
+
+
+def LongText(**options: object) -> forms.CharField:  # noqa: N802
+    """Several lines of text."""
+    return forms.CharField(widget=UnfoldAdminTextareaWidget(), **options)
+
+
+def Number(**options: object) -> forms.IntegerField:  # noqa: N802
+    """A whole number."""
+    return forms.IntegerField(
+        widget=forms.NumberInput(attrs={"class": " ".join(BASE_INPUT_CLASSES)}), **options
+    )
+
+
+def Choice(**options: object) -> forms.ChoiceField:  # noqa: N802
+    """One of a few."""
+    return forms.ChoiceField(widget=UnfoldAdminSelectWidget(), **options)
+
+
+def ask(
+    request: HttpRequest,
+    *,
+    site: AdminSite,
+    title: str,
+    form: type[forms.Form],
+    effect: Callable[[dict], str],
+    back: str,
+    submit: str,
+    text: str = "",
+    danger: bool = False,
+    errors: tuple[type[Exception], ...] = (),
+) -> HttpResponse:
+    """Show the form; on a valid POST run `effect(cleaned data)`, say its words and go `back`.
+
+    Exceptions of the types in `errors` are shown as words on the form; nothing else is caught.
+    """
+    filled = form(request.POST or None, request.FILES or None)
+    if request.method == "POST" and filled.is_valid():
+        try:
+            messages.success(request, effect(filled.cleaned_data))
+        except errors as error:
+            filled.add_error(None, str(error))
+        else:
+            return HttpResponseRedirect(back)
+    context = {
+        **site.each_context(request), "title": title, "form": filled, "text": text,
+        "submit": submit, "back": back, "danger": danger,
+    }  # fmt: skip
+    return TemplateResponse(request, "admin/form_page.html", context)

@@ -1,0 +1,306 @@
+"""REST for stock points with their own system: read the work, answer for it, report parcels."""
+
+from collections.abc import Callable
+from typing import Any
+
+import django_filters
+from django.db.models import Prefetch, QuerySet
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.exceptions import NotFound
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from config.api import idempotent
+from fulfillment import work
+from fulfillment.connectors.message import ship_to
+from fulfillment.errors import as_problems
+from fulfillment.models import FulfillmentLine, FulfillmentOrder, Parcel
+from fulfillment.work.task import OPEN
+from orders.keys import location_of
+from routing.models import Refusal
+
+SCOPE = "fulfillment"
+REPEATABLE = [OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER)]
+
+# --- answers -------------------------------------------------------------------------------------
+
+
+class FulfillmentLineRow(serializers.ModelSerializer):
+    """Units wanted of one product; `open` is false once refused, taken away or handed over."""
+
+    sku = serializers.CharField(source="allocation.line.sku")
+    gtin = serializers.CharField(source="allocation.line.product.gtin", allow_null=True)
+    name = serializers.CharField(source="allocation.line.name")
+    color = serializers.CharField(source="allocation.line.product.color")
+    size = serializers.CharField(source="allocation.line.product.size")
+
+    class Meta:
+        model = FulfillmentLine
+        fields = ["id", "sku", "gtin", "name", "color", "size", "quantity", "picked", "open"]
+
+
+class ParcelRow(serializers.ModelSerializer):
+    """A parcel that left, and what the carrier says about it."""
+
+    class Meta:
+        model = Parcel
+        fields = ["carrier", "tracking_number", "tracking_status", "tracking_at", "weight_g",
+                  "shipped_at", "delivered_at"]  # fmt: skip
+
+
+class ShipTo(serializers.Serializer):
+    """Where the parcel goes; only the name for pick-up."""
+
+    name = serializers.CharField()
+    line1 = serializers.CharField(required=False)
+    line2 = serializers.CharField(required=False)
+    city = serializers.CharField(required=False)
+    region = serializers.CharField(required=False)
+    postcode = serializers.CharField(required=False)
+    country = serializers.CharField(required=False)
+    phone = serializers.CharField(required=False)
+    email = serializers.CharField(required=False)
+
+
+class FulfillmentOrderRow(serializers.ModelSerializer):
+    """Work of a stock point. `ship_to` is there while the work is open."""
+
+    number = serializers.CharField()
+    order = serializers.CharField(source="order.number")
+    location = serializers.CharField(source="location.code")
+    delivery = serializers.CharField(source="order.delivery")
+    service = serializers.CharField(source="order.service")
+    ship_to = serializers.SerializerMethodField()
+    lines = FulfillmentLineRow(many=True)
+    parcels = ParcelRow(many=True)
+
+    class Meta:
+        model = FulfillmentOrder
+        fields = ["id", "number", "order", "location", "state", "delivery", "service", "why",
+                  "created_at", "ship_by", "wms_reference", "ended_at", "ship_to", "lines",
+                  "parcels"]  # fmt: skip
+
+    @extend_schema_field(ShipTo(allow_null=True))
+    def get_ship_to(self, row: FulfillmentOrder) -> dict[str, str] | None:
+        return ship_to(row.order) if row.state in OPEN else None
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+def work_of(request: Request) -> QuerySet[FulfillmentOrder]:
+    """The work of the caller's stock point, whole, in four statements whatever its size."""
+    lines = FulfillmentLine.objects.select_related("allocation__line__product").order_by("id")
+    return (
+        FulfillmentOrder.objects.filter(location=location_of(request))
+        .select_related("location", "order__contact")
+        .prefetch_related(
+            Prefetch("lines", lines), Prefetch("parcels", Parcel.objects.order_by("id"))
+        )
+    )
+
+
+class WorkFilter(django_filters.FilterSet):
+    """What the list of work may be narrowed by."""
+
+    state = django_filters.ChoiceFilter(choices=FulfillmentOrder.State.choices)
+    order = django_filters.CharFilter("order__external_id", help_text="the channel's own order id")
+
+    class Meta:
+        model = FulfillmentOrder
+        fields = ["state"]
+
+
+class WorkView(ListAPIView):
+    """The stock point's work, newest first; `?state=new` is what waits for an answer."""
+
+    scope = SCOPE
+    serializer_class = FulfillmentOrderRow
+    filterset_class = WorkFilter
+
+    def get_queryset(self) -> QuerySet[FulfillmentOrder]:
+        if getattr(self, "swagger_fake_view", False):
+            return FulfillmentOrder.objects.none()
+        return work_of(self.request)
+
+
+class OneWork(APIView):
+    """Finds work of the caller's stock point; work of others does not exist for it."""
+
+    scope = SCOPE
+
+    def check_mine(self, request: Request, pk: int) -> None:
+        if not FulfillmentOrder.objects.filter(pk=pk, location=location_of(request)).exists():
+            raise NotFound(f"No fulfillment order {pk} at this stock point.")
+
+    def row(self, request: Request, pk: int) -> dict[str, Any]:
+        return dict(FulfillmentOrderRow(get_object_or_404(work_of(request), pk=pk)).data)
+
+    def press(
+        self, request: Request, pk: int, button: Callable[..., work.Outcome], **values: Any
+    ) -> Response:
+        """Press one button and answer with the work as it is then."""
+        self.check_mine(request, pk)
+        actor = location_of(request).code
+
+        def effect() -> tuple[int, dict[str, Any]]:
+            button(fulfillment_order_id=pk, actor=actor, **values)
+            return 200, self.row(request, pk)
+
+        with as_problems():
+            return idempotent(request, effect)
+
+
+class WorkDetailView(OneWork):
+    """One fulfillment order with its lines, address and parcels."""
+
+    @extend_schema(responses=FulfillmentOrderRow)
+    def get(self, request: Request, pk: int) -> Response:
+        self.check_mine(request, pk)
+        return Response(self.row(request, pk))
+
+
+# --- answering -----------------------------------------------------------------------------------
+
+
+def valid(serializer: type[serializers.Serializer], request: Request) -> dict[str, Any]:
+    """The body, checked by a serializer."""
+    payload = serializer(data=request.data)
+    payload.is_valid(raise_exception=True)
+    return dict(payload.validated_data)
+
+
+class AcceptView(OneWork):
+    """The stock point takes the work."""
+
+    @extend_schema(request=None, responses=FulfillmentOrderRow, parameters=REPEATABLE)
+    def post(self, request: Request, pk: int) -> Response:
+        return self.press(request, pk, work.accept)
+
+
+class AvailableLine(serializers.Serializer):
+    """How many units of a line the stock point can give."""
+
+    id = serializers.IntegerField()
+    available = serializers.IntegerField(min_value=0)
+
+
+class RefusePayload(serializers.Serializer):
+    """Why; and for a part, what can be given. Lines that are not named are kept whole."""
+
+    reason = serializers.ChoiceField(choices=Refusal.Reason.choices)
+    note = serializers.CharField(max_length=200, default="", allow_blank=True)
+    lines = AvailableLine(many=True, required=False, max_length=1000,
+                          help_text="without it everything is refused")  # fmt: skip
+
+
+class RefuseView(OneWork):
+    """The stock point cannot give all of it: what is refused is routed again at once."""
+
+    @extend_schema(request=RefusePayload, responses=FulfillmentOrderRow, parameters=REPEATABLE)
+    def post(self, request: Request, pk: int) -> Response:
+        payload = valid(RefusePayload, request)
+        lines = payload.pop("lines", None)
+        keep = None if lines is None else {line["id"]: line["available"] for line in lines}
+        return self.press(request, pk, work.refuse, keep=keep, **payload)
+
+
+class PickPayload(serializers.Serializer):
+    """The code of one scanned unit; without it everything is picked."""
+
+    code = serializers.CharField(max_length=64, required=False, help_text="GTIN or SKU")
+
+
+class PickView(OneWork):
+    """Counts one scanned unit, or everything, as picked."""
+
+    @extend_schema(request=PickPayload, responses=FulfillmentOrderRow, parameters=REPEATABLE)
+    def post(self, request: Request, pk: int) -> Response:
+        payload = valid(PickPayload, request)
+        button = work.scan if "code" in payload else work.pick_all
+        return self.press(request, pk, button, **payload)
+
+
+class PackView(OneWork):
+    """Everything is in its box."""
+
+    @extend_schema(request=None, responses=FulfillmentOrderRow, parameters=REPEATABLE)
+    def post(self, request: Request, pk: int) -> Response:
+        return self.press(request, pk, work.pack)
+
+
+class ShipPayload(serializers.Serializer):
+    """Who carries the parcel, under which number."""
+
+    carrier = serializers.CharField(max_length=40)
+    tracking_number = serializers.CharField(max_length=60)
+
+
+class ShipView(OneWork):
+    """The parcel is handed over to the carrier; its units leave the stock."""
+
+    @extend_schema(request=ShipPayload, responses=FulfillmentOrderRow, parameters=REPEATABLE)
+    def post(self, request: Request, pk: int) -> Response:
+        return self.press(request, pk, work.ship, **valid(ShipPayload, request))
+
+
+class ReadyView(OneWork):
+    """It waits for the customer at the counter."""
+
+    @extend_schema(request=None, responses=FulfillmentOrderRow, parameters=REPEATABLE)
+    def post(self, request: Request, pk: int) -> Response:
+        return self.press(request, pk, work.ready)
+
+
+class CollectPayload(serializers.Serializer):
+    """Who took it."""
+
+    name = serializers.CharField(max_length=100, default="", allow_blank=True)
+
+
+class CollectView(OneWork):
+    """The customer took it; its units leave the stock."""
+
+    @extend_schema(request=CollectPayload, responses=FulfillmentOrderRow, parameters=REPEATABLE)
+    def post(self, request: Request, pk: int) -> Response:
+        return self.press(request, pk, work.collect, **valid(CollectPayload, request))
+
+
+# --- what carriers say ---------------------------------------------------------------------------
+
+CARRIER_STATUSES = [choice for choice in Parcel.Tracking.choices if choice[0] != "collected"]
+
+
+class TrackPayload(serializers.Serializer):
+    """A carrier's fact, and when it happened by the carrier's clock."""
+
+    status = serializers.ChoiceField(choices=CARRIER_STATUSES)
+    at = serializers.DateTimeField()
+
+
+class ParcelEventsView(APIView):
+    """Takes a carrier's fact about a parcel of this stock point; old facts change nothing."""
+
+    scope = SCOPE
+
+    @extend_schema(request=TrackPayload, responses=ParcelRow, parameters=REPEATABLE)
+    def post(self, request: Request, carrier: str, tracking: str) -> Response:
+        payload = valid(TrackPayload, request)
+        location = location_of(request)
+        parcel = Parcel.objects.filter(
+            carrier=carrier, tracking_number=tracking, location=location
+        ).first()
+        if parcel is None:
+            raise NotFound(f"No parcel {carrier} {tracking} of this stock point.")
+        parcel_id = parcel.pk
+
+        def effect() -> tuple[int, dict[str, Any]]:
+            outcome = work.track(parcel_id=parcel_id, actor=location.code, **payload)
+            return 200, dict(ParcelRow(outcome.parcel).data)
+
+        with as_problems():
+            return idempotent(request, effect)

@@ -1,0 +1,56 @@
+"""Getting it out of the door: one function per button.
+
+Each locks the order, moves the slices of the fulfillment order, and writes one event, all in one
+transaction. Pressing a button twice answers with what is there and has no second effect.
+"""
+
+from fulfillment.work.leaving import (
+    NeedsTracking,
+    OnHold,
+    OtherTracking,
+    TrackingTaken,
+    WrongWayOut,
+    collect,
+    ready,
+    ship,
+)
+from fulfillment.work.picking import (
+    NotInOrder,
+    TooMany,
+    UnknownLine,
+    accept,
+    pack,
+    pick_all,
+    refuse,
+    scan,
+)
+from fulfillment.work.requests import handle_sync, ship_by, sync
+from fulfillment.work.task import MOVES, Outcome, TakenAway
+from fulfillment.work.tracking import InFuture, track
+
+__all__ = [
+    "MOVES",
+    "InFuture",
+    "NeedsTracking",
+    "NotInOrder",
+    "OnHold",
+    "OtherTracking",
+    "Outcome",
+    "TakenAway",
+    "TooMany",
+    "TrackingTaken",
+    "UnknownLine",
+    "WrongWayOut",
+    "accept",
+    "collect",
+    "handle_sync",
+    "pack",
+    "pick_all",
+    "ready",
+    "refuse",
+    "scan",
+    "ship",
+    "ship_by",
+    "sync",
+    "track",
+]

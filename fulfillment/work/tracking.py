@@ -1,0 +1,75 @@
+"""What carriers tell about parcels. Facts may come late and out of order."""
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from fulfillment.models import Parcel
+from fulfillment.work.task import Outcome, S
+from orders import events, lifecycle, payments
+from orders.models import Allocation, Order
+
+T = Parcel.Tracking
+# How far a parcel has come: an older fact counts only if it says more than what is known.
+_STAGE = {
+    T.PRE_TRANSIT: 0,
+    T.IN_TRANSIT: 1,
+    T.OUT_FOR_DELIVERY: 2,
+    T.FAILURE: 2,
+    T.DELIVERED: 3,
+    T.RETURN_TO_SENDER: 3,
+}
+CLOCKS_DIFFER = timedelta(hours=1)
+
+
+class InFuture(Exception):
+    """A carrier's fact cannot have happened later than now."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+        super().__init__(f"{at.isoformat()} is in the future")
+
+
+def track(*, parcel_id: int, status: str, at: datetime, actor: str) -> Outcome:
+    """Write down a carrier's fact of time `at`; `changed` is false for what is old or known.
+
+    A late, older fact never moves a parcel back, and once delivered it stays so unless it comes
+    back later. Raises Parcel.DoesNotExist, InFuture, ValueError for a status carriers do not give.
+    """
+    if status not in _STAGE:
+        raise ValueError(f"{status!r} is not a carrier's status: {', '.join(_STAGE)}")
+    if at > timezone.now() + CLOCKS_DIFFER:
+        raise InFuture(at)
+    with transaction.atomic():
+        order = lifecycle.lock(Parcel.objects.values_list("order_id", flat=True).get(pk=parcel_id))
+        parcel = Parcel.objects.select_related("fulfillment_order").get(pk=parcel_id)
+        if not _is_news(parcel, status, at):
+            return Outcome(parcel.fulfillment_order, changed=False, parcel=parcel)
+        parcel.tracking_status, parcel.tracking_at = status, max(at, parcel.tracking_at)
+        first = status == T.DELIVERED and parcel.delivered_at is None
+        if first:
+            parcel.delivered_at = at
+        parcel.save(update_fields=["tracking_status", "tracking_at", "delivered_at"])
+        if first:
+            _deliver(order, parcel, actor=actor)
+        else:
+            events.record(order.pk, "parcel.tracked", actor=actor, parcel=parcel.pk, status=status)
+    return Outcome(parcel.fulfillment_order, changed=True, parcel=parcel)
+
+
+def _is_news(parcel: Parcel, status: str, at: datetime) -> bool:
+    if parcel.tracking_status not in _STAGE or status == parcel.tracking_status:
+        return False
+    now, then = _STAGE[T(status)], _STAGE[T(parcel.tracking_status)]
+    if then == _STAGE[T.DELIVERED] and now < then:
+        return False
+    return at >= parcel.tracking_at or now > then
+
+
+def _deliver(order: Order, parcel: Parcel, *, actor: str) -> None:
+    slices = list(Allocation.objects.filter(parcel_line__parcel=parcel, state=S.SHIPPED))
+    lifecycle.move_slices(slices, S.DELIVERED)
+    events.record(order.pk, "parcel.delivered", actor=actor, parcel=parcel.pk)
+    lifecycle.close_if_ended(order, actor=actor)
+    payments.settle(order, actor=actor)

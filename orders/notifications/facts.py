@@ -1,0 +1,187 @@
+"""What each message says, read from the order as it is now, in a bounded number of statements.
+
+A message that a newer state of the order has made pointless raises NotSent (case 179). Parcels and
+returns belong to rooms above; they are reached through the order's own relations.
+"""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import F, Sum, TextChoices
+from django.utils import timezone
+
+from orders.lifecycle import LEFT
+from orders.models import Allocation, Order, OrderContact, Refund
+from orders.money import in_words
+from orders.notifications import words
+
+Facts = dict[str, Any]
+Payload = Mapping[str, Any]
+S = Allocation.State
+ENDED_BY_US = (*LEFT, S.CANCELED)
+
+
+class Reason(TextChoices):
+    """Why a message is not sent."""
+
+    NO_ADDRESS = "no_address", "no usable e-mail address"
+    TEST_ORDER = "test_order", "test order"
+    OUTDATED = "outdated", "outdated"
+    REFUSED = "refused", "refused by the mail server"
+
+
+class NotSent(Exception):
+    """The message must not be sent: `reason` is a code of Reason, `detail` says it in words."""
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        self.reason, self.detail = reason, detail
+        super().__init__(f"{reason.label}: {detail}" if detail else str(reason.label))
+
+
+def confirmation(order: Order, _payload: Payload) -> Facts:
+    """Everything that was bought, what it costs, when it comes."""
+    states = set(order.allocations.values_list("state", flat=True))
+    if states <= {*ENDED_BY_US, S.READY}:
+        raise NotSent(Reason.OUTDATED, "every unit has left, is ready or was canceled")
+    lines = list(order.lines.order_by("position"))
+    shipping = order.shipping_total + (0 if order.tax_included else order.shipping_tax)
+    return {
+        "items": [
+            _item(line.quantity, line.name, in_words(line.total, order.currency)) for line in lines
+        ],
+        "shipping": in_words(shipping, order.currency) if shipping else "",
+        "tax": in_words(order.tax_total, order.currency) if order.tax_total else "",
+        "total": in_words(order.total, order.currency),
+        "promise": _promise(order),
+    }
+
+
+def shipped(order: Order, payload: Payload) -> Facts:
+    """One parcel on its way: what is in it, its tracking number, which of how many it is."""
+    facts, parcel = _parcel(order, payload["parcel"])
+    if parcel.delivered_at is not None:
+        raise NotSent(Reason.OUTDATED, "the parcel has been delivered")
+    return facts | {"promise": _promise(order)}
+
+
+def delivered(order: Order, payload: Payload) -> Facts:
+    """One parcel has arrived."""
+    return _parcel(order, payload["parcel"])[0]
+
+
+def _parcel(order: Order, parcel_id: int) -> tuple[Facts, Any]:
+    parcels = {parcel.pk: parcel for parcel in order.parcels.order_by("pk")}
+    parcel = parcels[parcel_id]
+    waiting = order.allocations.exclude(state__in=ENDED_BY_US)
+    # Units still at one place leave together; those without a place count as one parcel more.
+    to_come = len(set(waiting.values_list("location_id", flat=True)))
+    units = parcel.lines.values(
+        name=F("allocation__line__name"), position=F("allocation__line__position")
+    ).annotate(units=Sum("quantity"))
+    facts = {
+        "items": [_item(row["units"], row["name"]) for row in units.order_by("position")],
+        "carrier": words.one_line(parcel.carrier),
+        "tracking_number": words.one_line(parcel.tracking_number),
+        "part": list(parcels).index(parcel_id) + 1,
+        "parts": len(parcels) + to_come,
+        "more_to_come": to_come > 0,
+    }
+    return facts, parcel
+
+
+def pickup_ready(order: Order, _payload: Payload) -> Facts:
+    """What can be collected, where, and when that place is open."""
+    ready = _units(order, [S.READY])
+    if not ready or order.pickup_location is None:
+        raise NotSent(Reason.OUTDATED, "nothing waits for the customer any more")
+    place = order.pickup_location
+    return {
+        "items": ready,
+        "place": words.one_line(place.name),
+        "place_address": words.address(place),
+        "opening_hours": words.opening_hours(place.opening_hours),
+    }
+
+
+def canceled(order: Order, _payload: Payload) -> Facts:
+    """What does not come any more, and whether money goes back."""
+    return {
+        "items": _units(order, [S.CANCELED]),
+        "kept": _units(order, [state for state in S.values if state != S.CANCELED]),
+        "money_back": order.payments.filter(refunded__gt=0).exists(),
+    }
+
+
+def return_approved(order: Order, payload: Payload) -> Facts:
+    """What may be sent back."""
+    rma = order.returns.get(pk=payload["return"])
+    if rma.state != "approved":
+        raise NotSent(Reason.OUTDATED, f"the return is {rma.get_state_display()}")
+    return {"return_number": rma.number, "items": _return_items(rma)}
+
+
+def return_declined(order: Order, payload: Payload) -> Facts:
+    """What may not be sent back, and why."""
+    rma = order.returns.get(pk=payload["return"])
+    if rma.state != "declined":
+        raise NotSent(Reason.OUTDATED, f"the return is {rma.get_state_display()}")
+    return {
+        "return_number": rma.number,
+        "items": _return_items(rma),
+        "why": words.one_line(rma.decline_reason),
+    }
+
+
+def refund(order: Order, payload: Payload) -> Facts:
+    """How much money goes back, and the way it takes."""
+    refunds = Refund.objects.filter(pk__in=payload["refunds"], payment__order=order)
+    good = [r for r in refunds.select_related("payment") if r.state != Refund.State.ERRORED]
+    if not good:
+        raise NotSent(Reason.OUTDATED, "the refund failed")
+    return {
+        "amount": in_words(sum((r.amount for r in good), Decimal(0)), order.currency),
+        "parts_of": [
+            (words.one_line(r.payment.method), in_words(r.amount, r.currency)) for r in good
+        ],
+    }
+
+
+def common(order: Order, contact: OrderContact | None, *, company: str, link: str) -> Facts:
+    """What every message may say: order, greeting, address, and the customer's link."""
+    return {
+        "company": words.one_line(company),
+        "number": order.number,
+        "reference": words.one_line(order.external_id),
+        "name": words.salutation(contact.name) if contact else "",
+        "address": words.address(contact, name=contact.name) if contact else [],
+        "pickup_place": words.one_line(order.pickup_location.name) if order.pickup_location else "",
+        "link": link,
+    }
+
+
+def _promise(order: Order) -> str:
+    """The promised day in the customer's words; nothing when there is none or it has passed."""
+    now = timezone.now()
+    if order.promised_at is None or order.promised_at < now:
+        return ""
+    zone = words.zone_of(order, getattr(order, "contact", None))
+    return words.day(order.promised_at, zone=zone, now=now)
+
+
+def _units(order: Order, states: Iterable[str]) -> list[Facts]:
+    units = (
+        order.allocations.filter(state__in=states)
+        .values(name=F("line__name"), position=F("line__position"))
+        .annotate(units=Sum("quantity"))
+    )
+    return [_item(row["units"], row["name"]) for row in units.order_by("position")]
+
+
+def _return_items(rma: Any) -> list[Facts]:
+    lines = rma.lines.select_related("order_line").order_by("order_line__position")
+    return [_item(line.expected, line.order_line.name) for line in lines]
+
+
+def _item(quantity: int, name: str, total: str = "") -> Facts:
+    return {"quantity": quantity, "name": words.one_line(name), "total": total}

@@ -1,0 +1,198 @@
+"""What must hold after any storm. Each query lists violations: an empty result is a pass.
+
+`manage.py check_invariants`, the console and a periodic job run them; tests and storms end with
+them. Most also stand as constraints in the database: the queries are the second lock.
+"""
+
+from django.db import connection
+
+from orders.money import minor_unit
+
+Rows = list[tuple]
+
+INVARIANTS: dict[str, str] = {
+    "I01 stock is never negative, nor claimed beyond what is there without work on it": """
+SELECT s.product_id, s.location_id, s.on_hand, s.unavailable, s.reserved FROM inventory_stock s
+ WHERE s.on_hand < 0 OR s.reserved < 0 OR s.unavailable < 0
+    OR (s.reserved > s.on_hand - s.unavailable AND NOT EXISTS (
+        SELECT 1 FROM config_outboxrow w WHERE w.topic = 'shortage' AND w.subject = s.id
+           AND w.done_at IS NULL AND w.dead_at IS NULL))""",
+    "I02 the reserved counter is the sum of the claims": """
+SELECT product_id, location_id, coalesce(s.reserved, 0) AS counter, coalesce(r.q, 0) AS claims
+  FROM inventory_stock s
+  FULL JOIN (SELECT product_id, location_id, sum(quantity) AS q FROM inventory_reservation
+              GROUP BY 1, 2) r USING (product_id, location_id)
+ WHERE coalesce(s.reserved, 0) <> coalesce(r.q, 0)""",
+    "I03 every bucket is the sum of the ledger": """
+SELECT product_id, location_id, s.on_hand, m.on_hand, s.reserved, m.reserved, s.unavailable,
+       m.unavailable
+  FROM inventory_stock s
+  FULL JOIN (SELECT product_id, location_id, sum(on_hand) AS on_hand, sum(reserved) AS reserved,
+                    sum(unavailable) AS unavailable
+               FROM inventory_stockmovement GROUP BY 1, 2) m USING (product_id, location_id)
+ WHERE (coalesce(s.on_hand, 0), coalesce(s.reserved, 0), coalesce(s.unavailable, 0))
+    <> (coalesce(m.on_hand, 0), coalesce(m.reserved, 0), coalesce(m.unavailable, 0))""",
+    "I04 every ordered unit is in exactly one slice, and a slice holds exactly its claim": """
+SELECT 'line' AS what, l.id, l.quantity, coalesce(sum(a.quantity), 0) FROM orders_orderline l
+  LEFT JOIN orders_allocation a ON a.line_id = l.id
+ GROUP BY l.id, l.quantity HAVING l.quantity <> coalesce(sum(a.quantity), 0)
+UNION ALL
+SELECT 'claim', a.id, a.quantity, r.quantity
+  FROM orders_allocation a JOIN orders_orderline l ON l.id = a.line_id
+  JOIN inventory_reservation r ON r.id = a.reservation_id
+ WHERE (a.quantity, a.location_id, l.product_id) <> (r.quantity, r.location_id, r.product_id)
+    OR l.order_id <> a.order_id""",
+    "I05 no dead claim holds stock": """
+SELECT r.id, r.owner_type, r.owner_id, o.state, r.expires_at FROM inventory_reservation r
+  LEFT JOIN orders_allocation a ON a.reservation_id = r.id
+  LEFT JOIN orders_order o ON o.id = a.order_id
+ WHERE (r.owner_type = 'order' AND (a.id IS NULL OR o.state <> 'open' OR o.id <> r.owner_id))
+    OR r.expires_at < now() - interval '10 minutes'""",
+    "I06 each unit that left is in one parcel and left the shelf once": """
+SELECT 'no parcel' AS what, a.id, a.quantity, coalesce(p.quantity, 0) FROM orders_allocation a
+  LEFT JOIN fulfillment_parcelline p ON p.allocation_id = a.id
+ WHERE a.state IN ('shipped', 'delivered', 'collected') AND coalesce(p.quantity, 0) <> a.quantity
+UNION ALL
+SELECT 'not left', a.id, a.quantity, p.quantity FROM fulfillment_parcelline p
+  JOIN orders_allocation a ON a.id = p.allocation_id
+ WHERE a.state NOT IN ('shipped', 'delivered', 'collected')
+UNION ALL
+SELECT 'ledger', p.allocation_id, p.quantity, -coalesce(m.on_hand, 0)
+  FROM fulfillment_parcelline p
+  LEFT JOIN inventory_stockmovement m ON m.key = 'sale:' || p.allocation_id AND m.kind = 'sale'
+ WHERE p.quantity <> -coalesce(m.on_hand, 0)
+UNION ALL
+SELECT 'no parcel for sale', m.id, m.on_hand, m.reserved FROM inventory_stockmovement m
+ WHERE m.kind = 'sale' AND m.key LIKE 'sale:%%' AND NOT EXISTS (
+       SELECT 1 FROM fulfillment_parcelline p WHERE 'sale:' || p.allocation_id = m.key)""",
+    "I07 returned at most what left; restocked exactly what came back sellable": """
+SELECT 'too many' AS what, l.id, sum(greatest(rl.expected, rl.received)) AS a,
+       coalesce(max(s.q), 0) AS b
+  FROM orders_orderline l
+  JOIN returns_returnline rl ON rl.order_line_id = l.id
+  JOIN returns_return r ON r.id = rl.rma_id AND r.state NOT IN ('canceled', 'declined')
+  LEFT JOIN (SELECT line_id, sum(quantity) AS q FROM orders_allocation
+              WHERE state IN ('shipped', 'delivered', 'collected') GROUP BY 1) s ON s.line_id = l.id
+ GROUP BY l.id
+HAVING sum(CASE WHEN r.state IN ('received', 'inspected', 'refunded') THEN rl.received
+                ELSE greatest(rl.expected, rl.received) END) > coalesce(max(s.q), 0)
+UNION ALL
+SELECT 'ledger', rl.id, rl.restocked, coalesce(sum(m.on_hand - m.unavailable), 0)
+  FROM returns_returnline rl
+  LEFT JOIN inventory_stockmovement m ON m.cause_type = 'return_line' AND m.cause_id = rl.id
+ GROUP BY rl.id, rl.restocked
+HAVING coalesce(sum(m.on_hand - m.unavailable), 0) <> rl.restocked""",
+    "I08 refunds never exceed the capture they belong to, in its currency": """
+SELECT p.id, p.captured, p.refunded, coalesce(sum(f.amount), 0) FROM orders_payment p
+  LEFT JOIN orders_refund f ON f.payment_id = p.id AND f.state IN ('pending', 'done')
+ GROUP BY p.id
+HAVING p.refunded > p.captured OR coalesce(sum(f.amount), 0) <> p.refunded
+    OR bool_or(f.currency <> p.currency)""",
+    "I09 ended and paid orders close to the cent": """
+WITH unit AS (SELECT * FROM unnest(%(currencies)s::text[], %(units)s::numeric[]) AS u(code, unit)),
+kept AS (
+    SELECT l.order_id, l.id, l.total, l.quantity, u.unit,
+           l.quantity - coalesce(sum(a.quantity) FILTER (WHERE a.state = 'canceled'), 0) AS count
+      FROM orders_orderline l JOIN orders_order o ON o.id = l.order_id
+      JOIN unit u ON u.code = o.currency
+      LEFT JOIN orders_allocation a ON a.line_id = l.id
+     WHERE o.state IN ('closed', 'canceled') GROUP BY l.id, u.unit
+), due AS (
+    SELECT order_id, sum(count) AS kept,
+           sum((count * floor(round(total / unit) / quantity)
+                + least(count, mod(round(total / unit), quantity))) * unit) AS amount
+      FROM kept GROUP BY order_id
+), paid AS (
+    SELECT p.order_id, sum(p.amount) AS amount, sum(p.captured) AS captured
+      FROM orders_payment p GROUP BY 1
+), settled AS (
+    SELECT p.order_id, sum(f.amount) AS amount FROM orders_refund f
+      JOIN orders_payment p ON p.id = f.payment_id
+     WHERE f.key LIKE 'settle:%%' AND f.state <> 'errored' GROUP BY 1
+)
+SELECT o.id, paid.captured, settled.amount, due.amount
+  FROM orders_order o JOIN due ON due.order_id = o.id JOIN paid ON paid.order_id = o.id
+  LEFT JOIN settled ON settled.order_id = o.id
+ WHERE paid.amount >= o.total
+   AND paid.captured - coalesce(settled.amount, 0) <> due.amount + CASE WHEN due.kept > 0
+       THEN o.shipping_total + CASE WHEN o.tax_included THEN 0 ELSE o.shipping_tax END
+       ELSE 0 END""",
+    "I10 parts add up to the whole": """
+SELECT o.id, o.total, sum(l.total) AS lines, o.discount_total, sum(l.discount) AS discounts
+  FROM orders_order o JOIN orders_orderline l ON l.order_id = o.id
+ GROUP BY o.id
+HAVING sum(l.discount) <> o.discount_total
+    OR sum(l.total) + o.shipping_total + CASE WHEN o.tax_included THEN 0 ELSE o.shipping_tax END
+       <> o.total""",
+    "I11 one key, one effect": """
+SELECT 'order' AS what, channel_id || '/' || external_id FROM orders_order
+ GROUP BY channel_id, external_id HAVING count(*) > 1
+UNION ALL SELECT 'received', order_id::text FROM orders_orderevent WHERE kind = 'order.received'
+ GROUP BY order_id HAVING count(*) > 1
+UNION ALL SELECT 'movement', key FROM inventory_stockmovement WHERE key IS NOT NULL
+ GROUP BY key HAVING count(*) > 1
+UNION ALL SELECT 'refund', key FROM orders_refund GROUP BY key HAVING count(*) > 1
+UNION ALL SELECT 'message', dedupe_key FROM orders_notification GROUP BY dedupe_key
+HAVING count(*) > 1
+UNION ALL SELECT 'tracking', carrier || '/' || tracking_number FROM fulfillment_parcel
+ WHERE tracking_number <> '' GROUP BY carrier, tracking_number HAVING count(*) > 1""",
+    "I12 no unit is lost: what waits has work, a hold, a person or a next action": """
+SELECT a.id, a.order_id, a.state, a.queue FROM orders_allocation a
+ WHERE (a.queue = 'routing'
+        AND NOT EXISTS (SELECT 1 FROM config_outboxrow w WHERE w.topic = 'route'
+            AND w.subject = a.order_id AND w.done_at IS NULL AND w.dead_at IS NULL)
+        AND NOT EXISTS (SELECT 1 FROM orders_hold h WHERE h.order_id = a.order_id
+            AND h.state = 'open' AND 'route' = ANY(h.blocks)))
+    OR (a.queue = 'unfillable'
+        AND (a.next_action_at IS NULL OR a.next_action_at < now() - interval '1 hour'))
+    OR (a.state = 'allocated'
+        AND NOT EXISTS (SELECT 1 FROM fulfillment_fulfillmentline f
+            WHERE f.allocation_id = a.id AND f.open)
+        AND NOT EXISTS (SELECT 1 FROM config_outboxrow w WHERE w.topic = 'work'
+            AND w.subject = a.order_id AND w.done_at IS NULL AND w.dead_at IS NULL))
+    OR (a.state IN ('accepted', 'picked', 'packed', 'ready')
+        AND NOT EXISTS (SELECT 1 FROM fulfillment_fulfillmentline f
+            WHERE f.allocation_id = a.id AND f.open))""",
+    "I13 a stock point that refused is not asked again, and its daily capacity is kept": """
+SELECT 'repeat' AS what, f.id, o.location_id FROM routing_refusal f
+  JOIN orders_allocation a ON a.line_id = f.line_id
+  JOIN fulfillment_fulfillmentline w ON w.allocation_id = a.id
+  JOIN fulfillment_fulfillmentorder o ON o.id = w.fulfillment_order_id
+   AND o.location_id = f.location_id AND o.created_at > f.at
+UNION ALL
+SELECT 'too many', a.id, a.attempt FROM orders_allocation a WHERE a.attempt > 10
+UNION ALL
+SELECT 'capacity', o.location_id, count(*) FROM fulfillment_fulfillmentorder o
+  JOIN inventory_location l ON l.id = o.location_id
+ WHERE l.capacity_per_day IS NOT NULL AND o.state NOT IN ('refused', 'canceled')
+   AND (o.created_at AT TIME ZONE l.timezone)::date = (now() AT TIME ZONE l.timezone)::date
+ GROUP BY o.location_id, l.capacity_per_day HAVING count(*) > l.capacity_per_day""",
+    "I14 future stock is received at most once": """
+SELECT id, quantity, received FROM inventory_supply
+ WHERE received > quantity OR (state = 'received' AND received = 0)""",
+    "I15 an order's state agrees with its units": """
+SELECT o.id, o.state, array_agg(DISTINCT a.state) FROM orders_order o
+  JOIN orders_allocation a ON a.order_id = o.id
+ GROUP BY o.id
+HAVING (o.state = 'open' AND bool_and(a.state IN ('delivered', 'collected', 'canceled')))
+    OR (o.state <> 'open' AND NOT bool_and(a.state IN ('delivered', 'collected', 'canceled')))
+    OR (o.state = 'canceled') <> bool_and(a.state = 'canceled')""",
+    "I16 every order has its first event, its lines and its slices": """
+SELECT o.id FROM orders_order o
+ WHERE NOT EXISTS (SELECT 1 FROM orders_orderevent e
+                    WHERE e.order_id = o.id AND e.kind = 'order.received')
+    OR NOT EXISTS (SELECT 1 FROM orders_allocation a WHERE a.order_id = o.id)""",
+}
+
+
+def violations() -> dict[str, Rows]:
+    """Every invariant by name, with the rows that break it (at most 100 each)."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT currency FROM orders_order ORDER BY 1")
+        codes = [row[0] for row in cursor.fetchall()]
+        params = {"currencies": codes, "units": [minor_unit(code) for code in codes]}
+        found = {}
+        for name, sql in INVARIANTS.items():
+            cursor.execute(sql, params)
+            found[name] = cursor.fetchmany(100)
+    return found
