@@ -7,13 +7,20 @@ from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.module_loading import import_string
+from django.utils.safestring import SafeString
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from config import outbox
+from config import forms, jobs, outbox
 from config.console import ModelAdmin, ReadOnlyAdmin, action, display, say
-from config.models import JobRun, OutboxRow
+from config.exports import csv_response
+from config.models import Job, JobRow, JobRun, OutboxRow
+from config.status import IllegalMove
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -85,3 +92,88 @@ class JobRunAdmin(ReadOnlyAdmin):
     list_display = ("job", "slot", "started_at", "finished_at", "result")
     list_filter = ("job",)
     ordering = ("-id",)
+
+
+SHOWN_ROWS = 200
+
+
+@admin.register(Job)
+class JobAdmin(ReadOnlyAdmin):
+    """Files that came in: what they would do, what they did, and the rows that could not."""
+
+    list_display = ("title", "state", "progress", "failed", "created_by", "created_at")
+    list_filter = ("state", "kind")
+    list_select_related = ("created_by",)
+    ordering = ("-id",)
+    actions_list = ("upload_stock", "upload_orders")
+    actions_detail = ("apply_job", "discard_job", "refused_rows")
+    fieldsets = ((None, {"fields": ("overview",)}),)
+    readonly_fields = ("overview",)
+
+    @display(description="progress")
+    def progress(self, job: Job) -> str:
+        return f"{job.done + job.failed} of {job.total}"
+
+    @display(description="")
+    def overview(self, job: Job) -> SafeString:
+        rows = job.rows.order_by("number")
+        refused = rows.filter(outcome=JobRow.Outcome.FAILED)
+        context = {
+            "job": job, "refused": refused[:SHOWN_ROWS], "refused_count": refused.count(),
+            "rows": rows.exclude(outcome=JobRow.Outcome.FAILED)[:SHOWN_ROWS], "shown": SHOWN_ROWS,
+        }  # fmt: skip
+        return render_to_string("admin/job.html", context)
+
+    @action(description="Upload stock levels", url_path="upload-stock", icon="upload")
+    def upload_stock(self, request: HttpRequest) -> HttpResponse:
+        return self._upload(request, "stock")
+
+    @action(description="Upload a Shopify order export", url_path="upload-orders", icon="upload")
+    def upload_orders(self, request: HttpRequest) -> HttpResponse:
+        return self._upload(request, "shopify-orders")
+
+    def _upload(self, request: HttpRequest, kind: str) -> HttpResponse:
+        def effect(data: dict) -> str:
+            file = data.pop("file")
+            job = jobs.start(kind=kind, file=file, params=data, user=request.user)
+            return f"{job.title} is being checked; open it below to see what it would do."
+
+        return forms.ask(
+            request, site=self.admin_site, title=jobs.kinds()[kind].title,
+            form=import_string(jobs.kinds()[kind].form), effect=effect, submit="Check the file",
+            back=reverse("admin:config_job_changelist"),
+            text="Nothing is written before you have seen every row and accepted.",
+        )  # fmt: skip
+
+    @action(description="Apply", url_path="apply", icon="check")
+    def apply_job(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        return self._decide(request, object_id, jobs.accept, "Apply", "is being applied.")
+
+    @action(description="Discard", url_path="discard", icon="delete")
+    def discard_job(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        return self._decide(request, object_id, jobs.discard, "Discard", "was discarded.")
+
+    def _decide(
+        self, request: HttpRequest, pk: int, decide: Any, verb: str, said: str
+    ) -> HttpResponse:
+        job = get_object_or_404(Job, pk=pk)
+
+        def effect(_: dict) -> str:
+            decide(job)
+            return f"{job.title} {said}"
+
+        return forms.ask(
+            request, site=self.admin_site, title=f"{verb}: {job.title}", form=forms.Form,
+            effect=effect, submit=verb, back=reverse("admin:config_job_change", args=[pk]),
+            text=f"{job.total - job.failed} of {job.total} rows can be used.",
+            errors=(IllegalMove,),
+        )  # fmt: skip
+
+    @action(description="Download refused rows", url_path="refused", icon="download")
+    def refused_rows(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        rows = JobRow.objects.filter(job_id=object_id, outcome=JobRow.Outcome.FAILED)
+        return csv_response(
+            f"refused-{object_id}.csv",
+            ["row", "reference", "column", "reason"],
+            rows.order_by("number").values_list("number", "reference", "column", "message"),
+        )

@@ -32,6 +32,7 @@ RINGS: dict[str, tuple[str, ...]] = {
 JOBS: dict[str, Kind] = {
     "stock": Kind("Stock levels", "inventory.feeds.check", "inventory.feeds.apply"),
     "shopify-orders": Kind(
-        "Shopify order export", "orders.imports.check", "orders.imports.apply"
+        "Shopify order export", "orders.imports.check", "orders.imports.apply",
+        form="orders.imports.UploadForm",
     ),
 }

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin.sites import AdminSite
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -14,11 +15,24 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-__all__ = ["BASE_INPUT_CLASSES", "Choice", "Form", "LongText", "Number", "Text", "ask"]
+__all__ = ["BASE_INPUT_CLASSES", "Choice", "Form", "LongText", "Number", "Text", "UploadForm", "ask"]
 
 
 class Form(forms.Form):
     """A form whose widgets look like the console."""
+
+
+class UploadForm(Form):
+    """A file; everything else the form asks becomes the job's params."""
+
+    file = forms.FileField(help_text="CSV or XLSX; you see what would happen before it does")
+
+    def clean_file(self) -> object:
+        file = self.cleaned_data["file"]
+        if file.size > settings.UPLOAD_MAX_BYTES:
+            limit = settings.UPLOAD_MAX_BYTES // 1024 // 1024
+            raise forms.ValidationError(f"The file is larger than {limit} MB; split it.")
+        return file
 
 
 def Text(**options: object) -> forms.CharField:  # noqa: N802

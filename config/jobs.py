@@ -35,11 +35,13 @@ Apply = Callable[[Job, Sequence[JobRow]], None]
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of job: its name for people, and dotted paths of its two functions."""
+    """A kind of job: its name for people, dotted paths of its two functions, and of the form that
+    asks for what the file does not say."""
 
     title: str
     check: str
     apply: str
+    form: str = "config.forms.UploadForm"
 
 
 class FileProblem(Exception):

@@ -185,7 +185,7 @@ class AcceptView(OneWork):
 class AvailableLine(serializers.Serializer):
     """How many units of a line the stock point can give."""
 
-    id = serializers.IntegerField()
+    id = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
     available = serializers.IntegerField(min_value=0)
 
 
@@ -291,9 +291,8 @@ class ParcelEventsView(APIView):
     def post(self, request: Request, carrier: str, tracking: str) -> Response:
         payload = valid(TrackPayload, request)
         location = location_of(request)
-        parcel = Parcel.objects.filter(
-            carrier=carrier, tracking_number=tracking, location=location
-        ).first()
+        named = Parcel.objects.filter(carrier=carrier, tracking_number=tracking, location=location)
+        parcel = named.first() if (carrier + tracking).isprintable() else None
         if parcel is None:
             raise NotFound(f"No parcel {carrier} {tracking} of this stock point.")
         parcel_id = parcel.pk

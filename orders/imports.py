@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 from rest_framework.exceptions import ErrorDetail
 
+from config import forms
 from config.jobs import FileProblem
 from config.models import Job, JobRow
 from inventory.models import Product
@@ -16,6 +17,17 @@ from orders.connectors import shopify_csv
 from orders.connectors.base import CannotMap
 from orders.models import Order, SalesChannel
 from orders.payload import OrderPayload
+
+class UploadForm(forms.UploadForm):
+    """Which channel's orders these are."""
+
+    channel = forms.Choice(help_text="the orders become orders of this channel")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        channels = SalesChannel.objects.filter(active=True).values_list("code", "name")
+        self.fields["channel"].choices = list(channels)  # type: ignore[attr-defined]
+
 
 O = JobRow.Outcome  # noqa: E741
 READ_AHEAD = 200

@@ -104,7 +104,7 @@ def _taken(order: Order) -> dict[int, int]:
     rows = (
         ReturnLine.objects.filter(rma__order=order)
         .exclude(rma__state__in=NOT_COUNTED)
-        .values("order_line_id")
-        .annotate(units=Sum(held))
+        .values_list("order_line_id")
+        .annotate(held=Sum(held))
     )
-    return {row["order_line_id"]: row["units"] for row in rows}
+    return dict(rows)

@@ -122,6 +122,39 @@ class Decision(models.Model):
         return f"decision {self.pk} of order {self.order_id}"
 
 
+class Offer(models.Model):
+    """A stock point was given a parcel by a decision, on this local day of its own.
+
+    It counts against the day's capacity as long as units of the order are at work there or have
+    left; refused and canceled ones give their place back.
+    """
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="offers")
+    decision = models.ForeignKey(
+        Decision, on_delete=models.CASCADE, related_name="offers", db_index=False
+    )
+    location = models.ForeignKey(
+        Location, on_delete=models.PROTECT, related_name="offers", db_index=False
+    )
+    day = models.DateField(help_text="in the stock point's time zone")
+    lines = models.PositiveIntegerField()
+    units = models.PositiveIntegerField()
+    capacity = models.PositiveIntegerField(
+        null=True, help_text="parcels the stock point took that day, as it was then"
+    )
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["decision", "location"], name="offer_once")
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["day", "location"], include=["lines"], name="offer_day")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.units} units of order {self.order_id} at {self.location_id}"
+
+
 class Refusal(models.Model):
     """A stock point said no to units of a line: it is not asked again for that line."""
 

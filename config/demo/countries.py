@@ -37,8 +37,8 @@ def _local(text: str) -> dict[str, str]:
 COUNTRIES: dict[str, Country] = {
     "FR": Country(
         20, Decimal("0.20"), "#####", "{number} {street}",
-        _list("Rue des Lilas, Rue Victor Hugo, Avenue Jean Jaurès, Rue de l'Église, Place du Marché, "
-              "Impasse des Mûriers, Boulevard Carnot, Chemin du Moulin"),
+        _list("Rue des Lilas, Rue Victor Hugo, Avenue Jean Jaurès, Rue de l'Église, "
+              "Place du Marché, Impasse des Mûriers, Boulevard Carnot, Chemin du Moulin"),
         _list("Chloé, Élodie, Inès, Maëlys, Zoé, Jérôme, Loïc, Théo, Noé, François, Anaïs, Rémi"),
         _list("Lefèvre, Garnier, Béranger, Duchêne, Fournier, Gérard, Lemaître, Perrot, Rousselot, "
               "Thévenot, Vasseur, D'Aubigny"),
@@ -57,11 +57,11 @@ COUNTRIES: dict[str, Country] = {
     ),
     "ES": Country(
         11, Decimal("0.21"), "#####", "{street} {number}",
-        _list("Calle Mayor, Calle del Prado, Avenida de la Constitución, Paseo del Río, Calle Nueva, "
-              "Plaza de España, Carrer de la Pau, Calle San Martín"),
+        _list("Calle Mayor, Calle del Prado, Avenida de la Constitución, Paseo del Río, "
+              "Calle Nueva, Plaza de España, Carrer de la Pau, Calle San Martín"),
         _list("Begoña, Íñigo, Núria, José María, Lucía, Ángel, Iván, Montserrat, Álvaro, Sofía"),
-        _list("Muñoz Peña, García Ibáñez, Núñez, Castaño, Zubizarreta, Ordóñez, Peña, Rodríguez Gil, "
-              "Llorenç, Quiñones"),
+        _list("Muñoz Peña, García Ibáñez, Núñez, Castaño, Zubizarreta, Ordóñez, Peña, "
+              "Rodríguez Gil, Llorenç, Quiñones"),
         "", _list("3º B, Esc. 2, Bajo izquierda"),
         _local("Seville=Sevilla, Saragossa=Zaragoza"),
     ),
@@ -108,7 +108,8 @@ COUNTRIES: dict[str, Country] = {
         _list("Maple Avenue, Oak Street, Washington Boulevard, 3rd Street, Sunset Drive, "
               "Elm Court, Lakeview Road"),
         _list("Emily, Mateo, Ashley, DeShawn, Madison, Hiroshi, Caitlyn, Renée, Tyler, Guadalupe"),
-        _list("Johnson, Ramírez, O'Brien, Nguyen, Washington, Kowalski, Tanaka, Miller, Ortiz-Vega"),
+        _list("Johnson, Ramírez, O'Brien, Nguyen, Washington, Kowalski, Tanaka, Miller, "
+              "Ortiz-Vega"),
         "+1 212 555 01##", _list("Apt 4B, Suite 210, Unit 7"),
         _local("New York City=New York"),
     ),
@@ -116,7 +117,7 @@ COUNTRIES: dict[str, Country] = {
         3, Decimal("0.23"), "####-###", "{street} {number}",
         _list("Rua da Liberdade, Avenida da República, Travessa do Carmo, Rua de São João, "
               "Largo da Sé"),
-        _list("João, Inês, Conceição, Tomás, Beatriz, Gonçalo, Matilde, Simão"),
+        _list("João, Inês, Leonor, Tomás, Beatriz, Gonçalo, Matilde, Simão"),
         _list("Gonçalves, Simões, Araújo, Conceição Dias, Brandão, Magalhães, Leitão"),
         extras=_list("3.º Dto, R/C Esq."),
         local_names=_local("Lisbon=Lisboa"),

@@ -17,7 +17,7 @@ from config.demo.network import LOCATIONS
 
 Role = Literal["admin", "operations", "manager", "warehouse", "store", "customer_service"]
 
-DEMO_PASSWORD = "maestro-demo"
+PASSWORD = "maestro-demo"
 STAFF_DOMAIN = "maestro.example"
 CUSTOMERS = 5000  # the base that orders are drawn from
 
@@ -29,7 +29,8 @@ class StaffSpec:
     """A login. Only people of a store or warehouse have a location."""
 
     username: str
-    name: str
+    first_name: str
+    last_name: str
     email: str
     role: Role
     location_code: str | None
@@ -61,24 +62,6 @@ _OFFICE: tuple[tuple[str, Role, str], ...] = (
 )  # fmt: skip
 
 
-def staff() -> Iterator[StaffSpec]:
-    """Everybody with a login: the office, one per store (store.lyon, store.lyon2), two per warehouse.
-
-    All have DEMO_PASSWORD; never load them where real customers are.
-    """
-    for username, role, country in _OFFICE:
-        yield _colleague(username, role, country, None)
-    for spec in LOCATIONS:
-        _, _, place = spec.code.lower().partition("-")
-        if spec.kind == "warehouse":
-            for shift in ("", ".late"):
-                yield _colleague(f"warehouse.{place}{shift}", "warehouse", spec.country, spec.code)
-        elif spec.kind == "store":
-            town, _, number = place.partition("-")
-            suffix = "" if number == "01" else number.lstrip("0")
-            yield _colleague(f"store.{town}{suffix}", "store", spec.country, spec.code)
-
-
 def customers(*, seed: int = 1, count: int = CUSTOMERS) -> Iterator[CustomerSpec]:
     """The first `count` customers."""
     return (customer(seed=seed, number=number) for number in range(count))
@@ -102,28 +85,52 @@ def customer(*, seed: int, number: int) -> CustomerSpec:
         phone=_filled(rng, traits.phone),
         line1=traits.address.format(street=street, number=rng.randint(1, 148)),
         line2=rng.choice(traits.extras) if rng.random() < 0.2 else "",
-        city=traits.local_names.get(town.name, town.name),
+        city=traits.local_names.get(town.name, town.name.split(" / ")[-1]),
         region=town.admin1 if country == "US" else "",
         postcode=_filled(rng, rng.choice(_postcodes(country, town.lat, town.lng))),
         country=country,
     )
 
 
+def _staff() -> Iterator[StaffSpec]:
+    for username, role, country in _OFFICE:
+        yield _colleague(username, role, country, None)
+    for spec in LOCATIONS:
+        _, _, place = spec.code.lower().partition("-")
+        if spec.kind == "warehouse":
+            for shift in ("", ".late"):
+                yield _colleague(f"warehouse.{place}{shift}", "warehouse", spec.country, spec.code)
+        elif spec.kind == "store":
+            town, _, number = place.partition("-")
+            suffix = "" if number == "01" else number.lstrip("0")
+            yield _colleague(f"store.{town}{suffix}", "store", spec.country, spec.code)
+
+
 def _colleague(username: str, role: Role, country: str, location: str | None) -> StaffSpec:
     rng = random.Random(f"staff-{username}")
     traits = COUNTRIES[country]
-    name = f"{rng.choice(traits.given)} {rng.choice(traits.family)}"
-    return StaffSpec(username, name, f"{username}@{STAFF_DOMAIN}", role, location)
+    email = f"{username}@{STAFF_DOMAIN}"
+    given, family = rng.choice(traits.given), rng.choice(traits.family)
+    return StaffSpec(username, given, family, email, role, location)
+
+
+# Everybody with a login: the office, one per store (store.lyon, store.lyon2), two a warehouse. All
+# have PASSWORD; never load them where real customers are.
+STAFF: tuple[StaffSpec, ...] = tuple(_staff())
 
 
 @lru_cache(maxsize=32)
 def _towns(country: str) -> tuple[list[geo.City], list[int]]:
-    """The country's largest towns whose postal area is known, and their inhabitants as weights."""
+    """The country's largest towns whose postal area is known, and their inhabitants as weights.
+
+    Numbered districts ("Paris 16 Passy") are left out: people write the town.
+    """
     areas = geo.postcode_areas(country=country).values()
     near = [
         town
         for town in geo.cities(country=country, limit=120)
-        if min(geo.distance_km(town, area) for area in areas) < 40
+        if not any(sign.isdigit() for sign in town.name)
+        and min(geo.distance_km(town, area) for area in areas) < 40
     ]
     return near, [town.population for town in near]
 

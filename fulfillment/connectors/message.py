@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from django.core.exceptions import ObjectDoesNotExist
-
 from fulfillment.models import FulfillmentOrder
 from orders.models import Order
 
@@ -40,9 +38,8 @@ def message(work: FulfillmentOrder, *, event: str) -> dict[str, Any]:
 
 def ship_to(order: Order) -> dict[str, str] | None:
     """Where the parcel goes; only a name for pick-up, None when the personal data are erased."""
-    try:
-        contact = order.contact
-    except ObjectDoesNotExist:
+    contact = getattr(order, "contact", None)
+    if contact is None:
         return None
     if order.delivery == Order.Delivery.PICKUP:
         return {"name": contact.name}

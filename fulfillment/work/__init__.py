@@ -25,11 +25,12 @@ from fulfillment.work.picking import (
     scan,
 )
 from fulfillment.work.requests import handle_sync, ship_by, sync
-from fulfillment.work.task import MOVES, Outcome, TakenAway
+from fulfillment.work.task import MOVES, REFUSABLE, Outcome, TakenAway
 from fulfillment.work.tracking import InFuture, track
 
 __all__ = [
     "MOVES",
+    "REFUSABLE",
     "InFuture",
     "NeedsTracking",
     "NotInOrder",

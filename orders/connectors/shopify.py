@@ -10,7 +10,8 @@ from orders.connectors import values
 
 ZERO = Decimal(0)
 # What an order of ours takes (orders.payload) where Shopify allows more; the rest is metadata.
-LONGEST_NOTE, LONGEST_METHOD, LONGEST_TAG, MOST_TAGS = 2_000, 40, 60, 50
+LONGEST_NOTE, LONGEST_NAME, LONGEST_METHOD = 2_000, 200, 40
+LONGEST_TAG, MOST_TAGS = 60, 50
 
 # Why an order of this payment status is not taken: there is nothing left to pay for or to send.
 _CLOSED = {

@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from orders.connectors import values
 from orders.connectors.document import Place
-from orders.connectors.shopify import ZERO
+from orders.connectors.shopify import LONGEST_NAME, ZERO
 from orders.money import minor_unit, share
 
 
@@ -129,7 +129,7 @@ def _line(place: Place, till: Till) -> Line:
         place=place,
         external_id=place.at("id").identifier(),
         sku=place.at("sku").text(),
-        name=values.one_line(name),
+        name=values.one_line(name)[:LONGEST_NAME],
         ordered=ordered,
         quantity=ordered if current is None else current,
         unit_price=till.read(place, "price", required=True),

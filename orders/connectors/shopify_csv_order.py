@@ -332,7 +332,7 @@ def _line(cells: Cells, currency: str) -> _Line:
     price = cells.amount("Lineitem price", currency)
     return _Line(
         sku=sku,
-        name=values.one_line(cells.text("Lineitem name")),
+        name=values.one_line(cells.text("Lineitem name"))[: shopify.LONGEST_NAME],
         quantity=quantity,
         unit_price=price or ZERO,
         readable=quantity > 0 and price is not None,

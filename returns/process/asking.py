@@ -19,6 +19,7 @@ class NothingAsked(Refused):
     """Not a single unit was named."""
 
     code = "nothing_asked"
+    field = "lines"
 
     def __init__(self) -> None:
         super().__init__("choose at least one item to send back")
@@ -28,6 +29,7 @@ class UnknownReason(Refused):
     """A reason that is not in the list; `known` is the list."""
 
     code = "unknown_reason"
+    field = "reason"
 
     def __init__(self, reason: str) -> None:
         self.reason, self.known = reason, list(Return.Reason.values)
@@ -38,9 +40,10 @@ class TooMany(Refused):
     """More units than left us, or than other returns leave; `room` has the figures."""
 
     code = "too_many"
+    field = "quantity"
 
     def __init__(self, room: Room, asked: int) -> None:
-        self.room, self.asked = room, asked
+        self.room, self.asked, self.line_id = room, asked, room.line.pk
         super().__init__(_too_many(room))
 
 
@@ -48,9 +51,10 @@ class WindowOver(Refused):
     """The units may not come back any more: their return window is closed."""
 
     code = "window_over"
+    field = "quantity"
 
     def __init__(self, room: Room, asked: int) -> None:
-        self.room, self.asked = room, asked
+        self.room, self.asked, self.line_id = room, asked, room.line.pk
         least = f"at most {room.open} of" if room.open else "no more of"
         super().__init__(
             f"{least} {room.line.name} can be sent back: the {policy.RETURN_WINDOW_DAYS} days"
@@ -72,6 +76,7 @@ class ReasonMissing(Refused):
     """Staff must say why."""
 
     code = "reason_missing"
+    field = "reason"
 
     def __init__(self) -> None:
         super().__init__("say why: the customer and your colleagues will ask")

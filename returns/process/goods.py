@@ -42,9 +42,10 @@ class OverReceived(Refused):
     """More units than can still arrive; `most` is how many can be received here in all."""
 
     code = "over_received"
+    field = "received"
 
     def __init__(self, line: ReturnLine, most: int) -> None:
-        self.line, self.most = line, most
+        self.line, self.line_id, self.most = line, line.pk, most
         super().__init__(f"at most {most} of {line.order_line.name} can have arrived here")
 
 
@@ -53,10 +54,11 @@ class CountedMore(Refused):
 
     code = "counted_more"
 
-    def __init__(self, line: ReturnLine, before: int, what: str) -> None:
-        self.line, self.before = line, before
+    def __init__(self, line: ReturnLine, before: int, *, field: str) -> None:
+        self.line, self.line_id, self.before = line, line.pk, before
+        self.field = field
         super().__init__(
-            f"{before} of {line.order_line.name} were {what} here before; the number counts all"
+            f"{before} of {line.order_line.name} were counted here before; the number counts all"
             " so far and cannot fall"
         )
 
@@ -65,9 +67,10 @@ class OverGraded(Refused):
     """More units than wait for inspection at this stock point."""
 
     code = "over_graded"
+    field = "grades"
 
     def __init__(self, line: ReturnLine, waiting: int) -> None:
-        self.line, self.waiting = line, waiting
+        self.line, self.line_id, self.waiting = line, line.pk, waiting
         super().__init__(f"{waiting} of {line.order_line.name} wait for inspection here")
 
 
@@ -85,9 +88,10 @@ class UnknownGrade(Refused):
     """A grade that is not in the table."""
 
     code = "unknown_grade"
+    field = "grades"
 
-    def __init__(self, grade: str) -> None:
-        self.grade = grade
+    def __init__(self, line_id: int, grade: str) -> None:
+        self.line_id, self.grade = line_id, grade
         super().__init__(f"{grade!r} is not one of {', '.join(policy.DISPOSITION)}")
 
 
@@ -178,7 +182,7 @@ def _arrivals(rma: Return, board: _Board, arrived: Mapping[int, int]) -> dict[in
         if so_far < 0:
             raise BadQuantity(pk, so_far)
         if so_far < before:
-            raise CountedMore(line, before, "received")
+            raise CountedMore(line, before, field="received")
         if so_far > before:
             check_may(rma, S.REFUNDED if rma.state == S.REFUNDED else S.RECEIVED)
         if so_far - before > most - line.received:
@@ -239,12 +243,12 @@ def _graded(board: _Board, grades: Mapping[int, Mapping[str, int]]) -> dict[tupl
         line, waiting = board.lines[pk], board.at(pk, WAITING)
         for grade, so_far in by_grade.items():
             if grade not in policy.DISPOSITION:
-                raise UnknownGrade(grade)
+                raise UnknownGrade(pk, grade)
             if so_far < 0:
                 raise BadQuantity(pk, so_far)
             before = board.at(pk, grade)
             if so_far < before:
-                raise CountedMore(line, before, f"graded {grade}")
+                raise CountedMore(line, before, field="grades")
             if so_far > before:
                 new[pk, grade] = so_far - before
         if sum(units for (line_id, _), units in new.items() if line_id == pk) > waiting:
@@ -259,19 +263,19 @@ def _grade(
     board.add(pk, WAITING, -units)
     board.add(pk, grade, units)
     line, disposition = board.lines[pk], policy.DISPOSITION[grade]
-    key = f"{disposition}:{pk}:{location.pk}:{grade}:{board.at(pk, grade)}"
-    common = {"reason": f"{disposition}: grade {grade}", "cause_type": "return_line",
-              "cause_id": pk, "key": key}  # fmt: skip
-    product = line.order_line.product_id
-    if disposition == Disposition.RESTOCK:
-        line.restocked += units
-        return [ledger.Entry(product, location.pk, Kind.UNBLOCK, unavailable=-units, **common)]
-    if disposition == Disposition.SCRAP:
-        return [
-            ledger.Entry(product, location.pk, Kind.ADJUSTMENT, on_hand=-units,
-                         unavailable=-units, **common)
-        ]  # fmt: skip
-    return []
+    if disposition == Disposition.QUARANTINE:
+        return []  # it stays on hand and unavailable, as it is
+    restocked = disposition == Disposition.RESTOCK
+    line.restocked += units if restocked else 0
+    return [
+        ledger.Entry(
+            line.order_line.product_id, location.pk,
+            Kind.UNBLOCK if restocked else Kind.ADJUSTMENT,
+            on_hand=0 if restocked else -units, unavailable=-units,
+            reason=f"{disposition}: grade {grade}", cause_type="return_line", cause_id=pk,
+            key=f"{disposition}:{pk}:{location.pk}:{grade}:{board.at(pk, grade)}",
+        )
+    ]  # fmt: skip
 
 
 def _inspected(rma: Return) -> None:

@@ -34,6 +34,7 @@ class OverShare(Refused):
     """More than the units' own share of what was paid; `most` is that share."""
 
     code = "over_share"
+    field = "amount"
 
     def __init__(self, most: Decimal, units: int, currency: str) -> None:
         self.most, self.units, self.currency = most, units, currency
@@ -45,6 +46,7 @@ class OverShipping(Refused):
     """More shipping than is left to give back; `left` is how much."""
 
     code = "over_shipping"
+    field = "shipping"
 
     def __init__(self, left: Decimal, currency: str) -> None:
         self.left, self.currency = left, currency
@@ -55,6 +57,7 @@ class BadAmount(Refused):
     """Not an amount of the order's currency."""
 
     code = "bad_amount"
+    field = "amount"
 
     def __init__(self, amount: Decimal, currency: str) -> None:
         self.amount, self.currency = amount, currency
@@ -110,10 +113,10 @@ def _settled_before(rma: Return, lines: list[ReturnLine]) -> dict[int, int]:
     rows = (
         ReturnLine.objects.filter(order_line__in=[line.order_line_id for line in lines])
         .exclude(rma=rma)
-        .values("order_line_id")
-        .annotate(units=Sum("settled"))
+        .values_list("order_line_id")
+        .annotate(before=Sum("settled"))
     )
-    return {row["order_line_id"]: row["units"] for row in rows}
+    return dict(rows)
 
 
 def _shipping_left(order: Order) -> Decimal:

@@ -22,9 +22,15 @@ MOVES: dict[str, frozenset[str]] = {
 
 
 class Refused(Exception):
-    """A return cannot go on like this; nothing was changed. `code` names the kind for machines."""
+    """A return cannot go on like this; nothing was changed.
+
+    `code` names the kind for machines; `field` is what was asked wrongly, if one thing was, and
+    `line_id` the line it was asked of: an order line's id in request(), a return line's elsewhere.
+    """
 
     code = "refused"
+    field = ""
+    line_id: int | None = None
 
 
 class UnknownLine(Refused):
@@ -41,9 +47,10 @@ class BadQuantity(Refused):
     """A quantity nobody can send back."""
 
     code = "bad_quantity"
+    field = "quantity"
 
-    def __init__(self, line: int, quantity: int) -> None:
-        self.line, self.quantity = line, quantity
+    def __init__(self, line_id: int, quantity: int) -> None:
+        self.line_id, self.quantity = line_id, quantity
         super().__init__(f"{quantity} is not a number of units")
 
 

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .lattice import Lattice
-from .rules import Floats, Screening
+from .rules import Floats, Screening, per_product
 from .tariff import MONEY, Tariff
 from .types import BadInput, Candidate, Emission, Policy
 
@@ -104,12 +104,16 @@ class CostModel:
         """`over` (live, products) and `relief` (products,), or None when nothing is credited."""
         self.over: Floats | None = None
         share = self.policy.retail * float(self.policy.overstock_relief)
-        if not share or not any(point.overstock for point in self.points):
+        counts = [point.overstock for point in self.points]
+        if not share or not any(counts):
             return
         self.relief = np.array([share * self.price[columns].min() for columns in self.products])
         wanted = [self.screening.lines[columns[0]].product for columns in self.products]
-        over = [[point.overstock.get(product, 0) for product in wanted] for point in self.points]
-        self.over = np.maximum(np.array(over, dtype=np.float64), 0.0)
+        self.over = per_product(counts, wanted)
+        product_of = np.repeat(np.arange(len(wanted)), [len(columns) for columns in self.products])
+        alone = np.array([len(self.products[product]) == 1 for product in product_of])
+        self.over_alone = self.over[:, product_of]
+        self.relief_alone = np.where(alone, self.relief[product_of], 0.0)
 
     # --- one number per parcel --------------------------------------------------------------
 
@@ -126,7 +130,7 @@ class CostModel:
             block = table[:, at[columns[0]] : at[columns[0] + 1]]
             for column in columns[1:]:
                 block = _outer_sum(block, table[:, at[column] : at[column + 1]])
-            if len(columns) > 1 or self.over is not None:
+            if len(columns) > 1:
                 block = block + self._product_table(product, columns, lattice.radices, chunks)
             cost = _outer_sum(cost, block)
         steps = np.rint(self.policy.economic * self.grid.by_weight(self.weights(lattice, chunks)))
@@ -142,21 +146,20 @@ class CostModel:
         units = digit * chunks[line]
         table = np.rint((self.kg_per_gram * self.co2_rate)[:, None] * (units * self.grams[line]))
         table += self.per_line[:, None] * (digit > 0)
+        if self.over is not None:
+            table -= np.rint(self.relief_alone[line] * np.minimum(self.over_alone[:, line], units))
         table[self.usable[:, line] < units] = np.inf
         return table, at
 
     def _product_table(
         self, product: int, columns: list[int], radices: Sequence[int], chunks: Floats
     ) -> Floats:
-        """What the lines of one product share: its free units and its overstock."""
+        """What several lines of one product share: its free units and its overstock."""
         taken = np.zeros(1)
         for column in columns:
             taken = np.add.outer(taken, np.arange(radices[column]) * chunks[column]).ravel()
-        shared = -self._relief(product, slice(None), taken[None, :])
-        if len(columns) > 1:
-            free = self.free_of(product)
-            shared = np.where(free[:, None] < taken, np.inf, shared)
-        return shared
+        relief = self._relief(product, slice(None), taken[None, :])
+        return np.where(self.free_of(product)[:, None] < taken, np.inf, -relief)
 
     def _relief(self, product: int, rows: Ints | slice, taken: Floats) -> Floats:
         if self.over is None:

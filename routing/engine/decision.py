@@ -23,6 +23,7 @@ from .types import (
     Policy,
     Terms,
     Unfilled,
+    decimal,
 )
 from .version import ENGINE_VERSION
 
@@ -187,7 +188,7 @@ def _parcel(
     return Parcel(
         candidate=point.key,
         lines=units_by_key(model.screening.lines, units),
-        terms=Terms.from_units(terms),
+        terms=Terms(*map(decimal, terms)),
         km=_known(model.screening.km[model.screening.live[row]]),
         kg_co2=model.kg_co2(row, grams),
         weight_g=int(grams),

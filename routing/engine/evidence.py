@@ -35,18 +35,25 @@ class PlanEvidence:
 
     def considered(self) -> tuple[Considered, ...]:
         screening = self.model.screening
-        rows = {at: row for row, at in enumerate(screening.live.tolist())}
-        solos, gaps = self._solos(), self._gaps()
-        eliminated = rules.eliminations(screening)
+        solos: list[Solo | None] = [None] * len(screening.candidates)
+        gaps: list[tuple[Decimal | None, Sent]] = [(None, ())] * len(screening.candidates)
+        live = zip(screening.live.tolist(), self._solos(), self._gaps(), strict=True)
+        for at, solo, gap in live:
+            solos[at], gaps[at] = solo, gap
+        chosen = {parcel.candidate: parcel.lines for parcel in self.made.parcels}
+        all_of_it = zip(
+            screening.candidates,
+            screening.km.tolist(),
+            rules.eliminations(screening),
+            solos,
+            gaps,
+            strict=True,
+        )
         return tuple(
             self._considered(
-                point,
-                km=float(screening.km[at]),
-                eliminations=eliminated[at],
-                solo=solos[rows[at]] if at in rows else None,
-                gap=gaps[rows[at]] if at in rows else (None, ()),
+                point, km, out, solo, (NOTHING, chosen[point.key]) if point.key in chosen else gap
             )
-            for at, point in enumerate(screening.candidates)
+            for point, km, out, solo, gap in all_of_it
         )
 
     def single_best(self) -> SingleBest | None:
@@ -64,26 +71,25 @@ class PlanEvidence:
     def _considered(
         self,
         point: Candidate,
-        *,
         km: float,
-        eliminations: tuple[Elimination, ...],
+        out: tuple[Elimination, ...],
         solo: Solo | None,
         gap: tuple[Decimal | None, Sent],
     ) -> Considered:
-        sent = next((one.lines for one in self.made.parcels if one.candidate == point.key), None)
-        behind, would_send = gap if sent is None else (NOTHING, sent)
+        behind, would_send = gap
+        chosen = would_send and any(one.candidate == point.key for one in self.made.parcels)
         return Considered(
-            key=point.key,
-            code=point.code,
-            name=point.name,
-            kind=point.kind,
-            km=None if np.isnan(km) else km,
-            status="chosen" if sent is not None else "eliminated" if solo is None else "possible",
-            eliminations=eliminations,
-            solo=solo,
-            gap=behind,
-            shipping_gap=self._on_shipping(behind),
-            would_send=would_send,
+            point.key,
+            point.code,
+            point.name,
+            point.kind,
+            km if km == km else None,  # noqa: PLR0124 (nan: a place is not known)
+            "eliminated" if solo is None else "chosen" if chosen else "possible",
+            out,
+            solo,
+            behind,
+            self._on_shipping(behind),
+            would_send,
         )
 
     def _on_shipping(self, gap: Decimal | None) -> Decimal | None:
@@ -103,10 +109,10 @@ class PlanEvidence:
         rows = zip(units.tolist(), terms.tolist(), totals, complete, strict=True)
         return [
             Solo(
-                lines=units_by_key(model.screening.lines, sent),
-                terms=Terms.from_units(costs),
-                total=decimal(total),
-                complete=full,
+                units_by_key(model.screening.lines, sent),
+                Terms(*map(decimal, costs)),
+                decimal(total),
+                full,
             )
             for sent, costs, total, full in rows
         ]
@@ -126,5 +132,5 @@ class PlanEvidence:
 
 
 def units_by_key(lines: Sequence[Line], units: Sequence[float]) -> Sent:
-    pairs = zip(lines, units, strict=True)
-    return tuple(sorted((line.key, int(some)) for line, some in pairs if some))
+    sent = [(line.key, int(some)) for line, some in zip(lines, units, strict=True) if some]
+    return tuple(sorted(sent) if len(sent) > 1 else sent)

@@ -1,6 +1,6 @@
 """Hard rules: what takes a candidate out before any cost is looked at."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -176,6 +176,14 @@ def _elimination(
     return Elimination(key, rule, value, limit, line, words or rule)
 
 
+def per_product(counts: Sequence[Mapping[int, int]], products: Sequence[int]) -> Floats:
+    """(counts, products) units, none for a product that a count does not have or owes."""
+    units = np.empty((len(counts), len(products)))
+    for column, product in enumerate(products):
+        units[:, column] = [of_one.get(product, 0) for of_one in counts]
+    return np.maximum(units, 0.0)
+
+
 def _sorted_lines(lines: Sequence[Line]) -> tuple[Line, ...]:
     if len({line.key for line in lines}) != len(lines):
         raise BadInput("line keys must differ", [line.key for line in lines])
@@ -198,14 +206,7 @@ def _sorted_candidates(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]
 
 
 def _free(lines: Sequence[Line], points: Sequence[Candidate]) -> Floats:
-    columns = {
-        product: [point.free.get(product, 0) for point in points]
-        for product in {line.product for line in lines}
-    }
-    free = np.empty((len(points), len(lines)))
-    for column, line in enumerate(lines):
-        free[:, column] = columns[line.product]
-    return np.maximum(free, 0.0)
+    return per_product([point.free for point in points], [line.product for line in lines])
 
 
 def _refused(lines: Sequence[Line], points: Sequence[Candidate]) -> Bools:

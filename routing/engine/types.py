@@ -3,13 +3,14 @@
 Money is Decimal at this edge. Weights of the policy are floats; 1.0 leaves money as it is.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple, Protocol
 
 NOTHING = Decimal("0.0000")
+SMALLEST = Decimal("0.0001")
 
 Status = Literal["chosen", "possible", "eliminated"]
 
@@ -136,7 +137,7 @@ class Policy:
             raise BadInput("max_parcels", self.max_parcels)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Terms:
     """What makes up a cost, weighted, to 1/10000. The terms add up to `total` exactly."""
 
@@ -149,11 +150,6 @@ class Terms:
     lateness: Decimal = NOTHING
     refusal: Decimal = NOTHING
 
-    @classmethod
-    def from_units(cls, amounts: Iterable[float]) -> "Terms":
-        """From eight amounts in 1/10000, in the order of the fields."""
-        return cls(*[decimal(amount) for amount in amounts])
-
     def items(self) -> list[tuple[str, Decimal]]:
         return [(name, getattr(self, name)) for name in TERM_NAMES]
 
@@ -165,9 +161,10 @@ class Terms:
 TERM_NAMES = tuple(term.name for term in fields(Terms))
 
 
+@lru_cache(maxsize=4096)  # the same few amounts come back for every candidate
 def decimal(units: float) -> Decimal:
     """1/10000 of money to a Decimal with four places."""
-    return Decimal(int(units)).scaleb(-4)
+    return Decimal(int(units)) * SMALLEST
 
 
 class Unfilled(NamedTuple):
@@ -210,7 +207,7 @@ class Plan:
         return sum((parcel.kg_co2 for parcel in self.parcels), NOTHING)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Elimination:
     """A hard rule that took a candidate out, for one line or (line None) altogether."""
 
@@ -222,7 +219,7 @@ class Elimination:
     words: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Solo:
     """What a candidate would send alone: everything it can."""
 
@@ -232,7 +229,7 @@ class Solo:
     complete: bool  # it is all that was asked for
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Considered:
     """A candidate in the decision.
 

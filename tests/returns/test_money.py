@@ -84,7 +84,7 @@ def test_shipping_goes_back_once_and_only_when_staff_say_so(company, wh):
     assert refund(second, shipping=D("5.00")) == D("15.00")
     third = journeys.come_back(order, wh, BAG=1)
     assert process.proposal(third).shipping_left == 0
-    with pytest.raises(process.OverShipping, match="only €0.00"):
+    with pytest.raises(process.OverShipping, match=r"only €0\.00"):
         refund(third, shipping=D("0.01"))
     assert refund(third) == D("10.00")
     assert journeys.given_back(order) == order.total
@@ -131,7 +131,7 @@ def test_asked_twice_the_money_moves_once(company, wh):
     order = journeys.deliver(journeys.buy(company, ("BAG", 2, "50.00")))
     rma = journeys.come_back(order, wh, BAG=2)
     assert refund(rma, amount=D("80.00")) == refund(rma) == D("80.00")
-    with pytest.raises(process.AlreadyRefunded, match="€80.00"):
+    with pytest.raises(process.AlreadyRefunded, match=r"€80\.00"):
         refund(rma, amount=D("100.00"))
     assert journeys.given_back(order) == D("80.00")
     assert OrderEvent.objects.filter(kind="return.refunded").count() == 1

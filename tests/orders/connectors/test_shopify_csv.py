@@ -222,6 +222,14 @@ def test_amounts_that_can_be_read_in_two_ways_or_none_are_refused(text):
     assert [(p.row, p.column) for p in problems] == [(2, "Total")]
 
 
+@pytest.mark.parametrize(("name", "text"), [("orders_export.csv", "1,234"), (RESAVED, "1.234")])
+def test_one_separator_before_three_digits_is_refused_in_dinars_too(name, text):
+    content = file(name).decode("cp1252" if name == RESAVED else "utf-8")
+    content = content.replace("EUR", "KWD", 1).replace("34,80", text).replace("34.80", f'"{text}"')
+    problems = refused(content.encode())["#1101"].problems
+    assert [(p.column, "two ways" in p.reason) for p in problems] == [("Total", True)]
+
+
 # --- broken files --------------------------------------------------------------------------------
 
 
@@ -232,6 +240,34 @@ def test_an_unclosed_quote_spoils_its_own_order_only():
     (problem,) = found["#1103"].problems
     assert (problem.row, "quotation marks" in problem.reason) == (6, True)
     assert len(results(content)) == 12
+
+
+@pytest.mark.parametrize("name", [b"#1101", b"#1109", b"#1111"])
+def test_rows_after_an_unclosed_quote_are_read_again(name):
+    content = file().replace(name + b",camille", name + b',"camille', 1)
+    assert list(refused(content)) == [name.decode()]
+    assert len(results(content)) == 12
+
+
+def test_what_is_left_of_a_broken_row_stays_with_its_order():
+    content = file().replace(b'"Hauptstra', b'"x"Hauptstra', 1)
+    assert list(refused(content)) == ["#1102"]
+    assert len(results(content)) == 12
+
+
+def test_a_broken_row_below_the_first_says_nothing_of_the_sums():
+    content = file().replace(b"Merino Scarf - Red", b'"Merino "Scarf', 1)
+    (problem,) = refused(content)["#1102"].problems
+    assert (problem.row, problem.reason) == (4, "has quotation marks that do not belong together")
+
+
+def test_a_stream_that_drips_is_read_the_same():
+    class Drip(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            return super().read(1)
+
+    content = file().replace(b"\n", b"\r\n")
+    assert [result.rows for result in read(Drip(content))] == [r.rows for r in results(file())]
 
 
 def test_an_unclosed_quote_in_the_last_row_is_found():
@@ -358,6 +394,7 @@ def test_a_file_of_broken_rows_is_given_up():
         ({"Subtotal": "99.00"}, "Subtotal", "more than the lines cost: 29.90"),
         ({"Total": "36.00"}, "Total", "neither Subtotal 29.90 + Shipping 4.90 + Taxes 5.80"),
         ({"Duties": "3.00", "Total": "37.80"}, "Total", "Duties 3.00"),
+        ({"Duties": "3.00"}, "Total", "Duties 3.00"),
         ({"Shipping_Country": "Atlantis"}, "Shipping Country", "not a country"),
     ],
 )  # fmt: skip

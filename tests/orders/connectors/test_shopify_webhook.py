@@ -158,6 +158,18 @@ def test_a_pickup_app_says_so_in_the_attributes():
     assert payload["shipping_address"] is None
 
 
+def test_a_delivery_category_of_pickup_is_enough():
+    document = changed(SIMPLE, shipping_lines__0__delivery_category="local_pickup")
+    assert order_from_webhook(document)["delivery"]["method"] == "pickup"
+
+
+def test_a_draft_order_without_an_address_is_no_pickup():
+    assert problems_of(changed(PICKUP, shipping_lines__0__code="custom")) == [
+        ("shipping_address", "is missing, and no pick-up location is named: nowhere to send "
+         "the order to"),
+    ]  # fmt: skip
+
+
 def test_an_edited_order_is_taken_as_it_is_now_without_its_tip():
     payload = order_from_webhook(webhook(EDITED))
     assert payload["external_id"] == "9007199254740993001"  # a float would end in 92000
@@ -226,6 +238,16 @@ def test_a_discount_that_no_line_was_given_stays_order_wide():
     assert payload["line_items"][0]["discount"] == "0.00"
 
 
+def test_discounts_without_allocations_stay_order_wide_and_leave_shipping_its_own():
+    document = webhook(USD)
+    for line in document["line_items"]:
+        line["discount_allocations"] = []
+    payload = order_from_webhook(document)
+    assert_adds_up(payload)
+    assert payload["discount_total"] == "50.57"
+    assert {line["discount"] for line in payload["line_items"]} == {"0.00"}
+
+
 def test_a_tax_given_only_for_the_order_is_shared_by_value_to_the_cent():
     document = webhook(USD)
     for holder in [*document["line_items"], *document["shipping_lines"]]:
@@ -234,6 +256,9 @@ def test_a_tax_given_only_for_the_order_is_shared_by_value_to_the_cent():
     assert_adds_up(payload)
     assert payload["tax_total"] == "18.69"
     assert payload["shipping_tax"] == "0.00"
+    document["line_items"][0]["taxable"] = False
+    payload = order_from_webhook(document)
+    assert [line["tax"] for line in payload["line_items"]] == ["0.00", "12.00", "6.69"]
 
 
 def test_a_cent_of_tax_rounding_goes_to_the_line_with_the_most_tax():
@@ -386,6 +411,7 @@ def test_a_signature_covers_the_raw_bytes():
     assert verify(body, header, "shpss_secret")
     assert not verify(body + b" ", header, "shpss_secret")
     assert not verify(body, header, "shpss_other")
+    assert not verify(body, header[:8] + "!" + header[8:], "shpss_secret")
 
 
 @pytest.mark.parametrize("header", ["", "é", "not base64!", "AAAA", "0" * 64])

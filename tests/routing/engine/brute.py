@@ -116,10 +116,10 @@ def overstock(world: World, point: Candidate, sent: list[tuple[Line, int]]) -> i
     credit = 0
     for wanted in {line.product for line, _ in sent}:
         taken = sum(some for line, some in sent if line.product == wanted)
-        price = min(float(line.unit_price) for line in world.lines if line.product == wanted)
+        price = min(int(line.unit_price * MONEY) for line in world.lines if line.product == wanted)
         share = world.policy.retail * float(world.policy.overstock_relief)
         credit -= round(
-            share * (price * MONEY) * min(taken, max(point.overstock.get(wanted, 0), 0))
+            share * price * min(taken, max(point.overstock.get(wanted, 0), 0))
         )
     return credit
 

@@ -96,8 +96,8 @@ def _lines(draw: st.DrawFn) -> list[Line]:
 
 @st.composite
 def _points(draw: st.DrawFn, lines: list[Line], most: int) -> list[Candidate]:
-    few = st.dictionaries(st.integers(1, 3), st.integers(0, 3))
-    often = st.sampled_from([True] * 9 + [False])
+    few = st.fixed_dictionaries({product: st.sampled_from([1, 0, 2, 3]) for product in (1, 2, 3)})
+    often = st.sampled_from([True] * 15 + [False])
     return [
         Candidate(
             key=key,
@@ -110,16 +110,16 @@ def _points(draw: st.DrawFn, lines: list[Line], most: int) -> list[Candidate]:
             free=draw(few),
             handling_order=draw(money(0, 500)),
             handling_line=draw(money(0, 200)),
-            capacity_left=draw(st.sampled_from([None, None, None, 1, 0])),
+            capacity_left=draw(st.sampled_from([None] * 8 + [1, 0])),
             open=draw(often),
             can_ship=draw(often),
             online=draw(often),
             lead_days=draw(st.integers(0, 4)),
             overstock=draw(few),
-            excluded=draw(st.frozensets(st.sampled_from([one.key for one in lines]), max_size=1)),
+            excluded=draw(st.sampled_from([frozenset()] * 4 + [frozenset([lines[0].key])])),
             refusal_rate=draw(st.sampled_from([0.0, 0.1, 0.37, 1.0])),
         )
-        for key in draw(st.permutations(range(1, draw(st.integers(1, most)) + 1)))
+        for key in draw(st.sampled_from([range(1, most + 1), range(most, 0, -1), range(7, 9)]))
     ]
 
 
@@ -141,7 +141,7 @@ def _policies(draw: st.DrawFn) -> Policy:
         promise_days=draw(st.sampled_from([None, 0, 2])),
         refusal_cost=draw(money(0, 900)),
         min_part_value=draw(st.sampled_from([None, None, None, Decimal(20), Decimal(100)])),
-        min_free_units=draw(st.sampled_from([0, 0, 2])),
+        min_free_units=draw(st.sampled_from([0, 0, 0, 2])),
     )
 
 

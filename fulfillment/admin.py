@@ -1,0 +1,183 @@
+"""The console's view of stock points' work and of parcels: facts, with their items and events."""
+
+from typing import Any
+
+from django.contrib.admin import SimpleListFilter
+from django.db.models import QuerySet, Sum
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from config.console import ReadOnlyAdmin, ReadOnlyTabularInline, display, register
+from fulfillment.models import FulfillmentLine, FulfillmentOrder, Parcel, ParcelLine
+from fulfillment.work.task import OPEN
+from orders.models import Allocation, Order, OrderEvent
+
+BADGES = {
+    "new": "warning", "accepted": "info", "picked": "info", "packed": "info", "ready": "success",
+    "done": "success", "refused": "danger", "canceled": "danger",
+}  # fmt: skip
+TRACKING_BADGES = {
+    "delivered": "success", "collected": "success", "failure": "danger",
+    "return_to_sender": "danger",
+}  # fmt: skip
+
+
+def order_link(order: Order) -> SafeString:
+    """The order's number, leading to its page."""
+    url = reverse("admin:orders_order_change", args=[order.pk])
+    return format_html('<a href="{}">{}</a>', url, order.number)
+
+
+def _slice_words(piece: Allocation) -> str:
+    return f"{piece.line.sku} · {piece.line.name}"
+
+
+class LateFilter(SimpleListFilter):
+    """Open work by its deadline."""
+
+    title = "deadline"
+    parameter_name = "due"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("open", "open"), ("late", "open and late")]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[FulfillmentOrder]
+    ) -> QuerySet[FulfillmentOrder]:
+        if self.value() in ("open", "late"):
+            queryset = queryset.filter(state__in=OPEN)
+        if self.value() == "late":
+            queryset = queryset.filter(ship_by__lt=timezone.now())
+        return queryset
+
+
+class LineInline(ReadOnlyTabularInline):
+    """Items of the work, refused and canceled ones too."""
+
+    model = FulfillmentLine
+    fields = ("item", "quantity", "picked", "open")
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FulfillmentLine]:
+        return super().get_queryset(request).select_related("allocation__line").order_by("id")
+
+    @display(description="item")
+    def item(self, line: FulfillmentLine) -> str:
+        return _slice_words(line.allocation)
+
+
+@register(FulfillmentOrder)
+class FulfillmentOrderAdmin(ReadOnlyAdmin):
+    """Work of all stock points."""
+
+    list_display = ("number_", "order_", "location", "state_", "ship_by", "units", "assigned_to",
+                    "created_at")  # fmt: skip
+    list_filter = (LateFilter, "state", "location")
+    list_select_related = ("order", "location")
+    search_fields = ("=order__external_id", "=wms_reference")
+    search_help_text = "number, the channel's order id or the WMS's reference"
+    ordering = ("-id",)
+    inlines = (LineInline,)
+    fields = ("number_", "order_", "location", "state_", "why", "ship_by", "assigned_to",
+              "created_at", "ended_at", "requested_at", "wms_reference", "parcels_",
+              "events_")  # fmt: skip
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FulfillmentOrder]:
+        return super().get_queryset(request).annotate(units_=Sum("lines__quantity"))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[FulfillmentOrder], search_term: str
+    ) -> tuple[QuerySet[FulfillmentOrder], bool]:
+        digits = search_term.strip().upper().removeprefix("F")
+        if digits.isascii() and digits.isdigit() and len(digits) < 19:
+            return queryset.filter(pk=int(digits)), False
+        return super().get_search_results(request, queryset, search_term)
+
+    @display(description="number", ordering="id")
+    def number_(self, row: FulfillmentOrder) -> str:
+        return row.number
+
+    @display(description="order")
+    def order_(self, row: FulfillmentOrder) -> SafeString:
+        return order_link(row.order)
+
+    @display(description="state", ordering="state", label=BADGES)
+    def state_(self, row: FulfillmentOrder) -> tuple[str, str]:
+        return row.state, row.get_state_display()
+
+    @display(description="units", ordering="units_")
+    def units(self, row: FulfillmentOrder) -> int:
+        return row.units_ or 0  # type: ignore[attr-defined]
+
+    @display(description="parcels")
+    def parcels_(self, row: FulfillmentOrder) -> SafeString | str:
+        links = [
+            (reverse("admin:fulfillment_parcel_change", args=[parcel.pk]), parcel,
+             parcel.get_tracking_status_display())
+            for parcel in row.parcels.order_by("id")
+        ]  # fmt: skip
+        return format_html_join("", '<p><a href="{}">{}</a>, {}</p>', links) or "none yet"
+
+    @display(description="timeline")
+    def events_(self, row: FulfillmentOrder) -> SafeString:
+        events = OrderEvent.objects.filter(order=row.order, data__fulfillment_order=row.pk)
+        rows = [
+            (timezone.localtime(e.at).strftime("%d %b %H:%M:%S"), e.kind, e.actor)
+            for e in events.order_by("id")
+        ]
+        return format_html_join("", "<p>{} <strong>{}</strong> by {}</p>", rows)
+
+
+class ParcelLineInline(ReadOnlyTabularInline):
+    """Items of the parcel."""
+
+    model = ParcelLine
+    fields = ("item", "quantity")
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ParcelLine]:
+        return super().get_queryset(request).select_related("allocation__line").order_by("id")
+
+    @display(description="item")
+    def item(self, line: ParcelLine) -> str:
+        return _slice_words(line.allocation)
+
+
+@register(Parcel)
+class ParcelAdmin(ReadOnlyAdmin):
+    """What left, and what the carriers say."""
+
+    list_display = ("parcel_", "order_", "location", "tracking_", "tracking_at", "shipped_at",
+                    "delivered_at")  # fmt: skip
+    list_filter = ("tracking_status", "carrier", "location")
+    list_select_related = ("order", "location")
+    search_fields = ("=tracking_number", "=order__external_id")
+    search_help_text = "tracking number or the channel's order id"
+    ordering = ("-id",)
+    inlines = (ParcelLineInline,)
+    fields = ("parcel_", "order_", "work_", "location", "tracking_", "tracking_at", "weight_g",
+              "shipped_at", "delivered_at", "received_by")  # fmt: skip
+    readonly_fields = fields
+
+    @display(description="parcel", ordering="id")
+    def parcel_(self, parcel: Parcel) -> str:
+        return str(parcel)
+
+    @display(description="order")
+    def order_(self, parcel: Parcel) -> SafeString:
+        return order_link(parcel.order)
+
+    @display(description="work")
+    def work_(self, parcel: Parcel) -> SafeString:
+        url = reverse(
+            "admin:fulfillment_fulfillmentorder_change", args=[parcel.fulfillment_order_id]
+        )
+        return format_html('<a href="{}">{}</a>', url, parcel.fulfillment_order)
+
+    @display(description="tracking", ordering="tracking_status", label=TRACKING_BADGES)
+    def tracking_(self, parcel: Parcel) -> tuple[str, str]:
+        return parcel.tracking_status, parcel.get_tracking_status_display()

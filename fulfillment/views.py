@@ -1,0 +1,256 @@
+"""Store pages: the work of one stock point, one button at a time.
+
+Everything works as a plain form with a redirect; htmx only spares the reload of a scan.
+"""
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import LoginView, LogoutView
+from django.core.exceptions import PermissionDenied
+from django.db import OperationalError, transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse_lazy
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods
+from psycopg.errors import LockNotAvailable
+
+from config.models import IdempotencyKey
+from fulfillment import board, errors, work
+from fulfillment.forms import CollectForm, LoginForm, RefuseForm, ScanForm, ShipForm
+from fulfillment.models import FulfillmentOrder
+from inventory.models import Location
+from orders.models import Hold
+
+staff_only = login_required(login_url=reverse_lazy("store:login"))
+PICK_WITHOUT_SCAN = "fulfillment.pick_without_scan"
+
+
+class Login(LoginView):
+    """The store's own door."""
+
+    template_name = "store/login.html"
+    authentication_form = LoginForm
+    next_page = reverse_lazy("store:home")
+    redirect_authenticated_user = True
+
+
+class Logout(LogoutView):
+    """Out again, by POST."""
+
+    next_page = reverse_lazy("store:login")
+
+
+# --- the board -----------------------------------------------------------------------------------
+
+
+@never_cache
+@require_GET
+@staff_only
+def home(request: HttpRequest) -> HttpResponse:
+    """What is to do at the chosen stock point."""
+    mine = list(board.stock_points(request.user))
+    here = _chosen(request, mine)
+    if here is None:
+        return render(request, "store/nowhere.html")
+    now = timezone.now()
+    chosen = {tab.code: tab for tab in board.TABS}.get(request.GET.get("tab", ""))
+    counts = board.counts(here, now=now)
+    tab = chosen or next((tab for tab in board.TABS[:4] if counts[tab.code]), board.TABS[0])
+    cards = board.cards(here, tab, now=now)
+    tabs = [(each, counts[each.code]) for each in board.TABS]
+    return render(request, "store/home.html", {
+        "mine": mine, "here": here, "tabs": tabs, "tab": tab, "cards": cards,
+        "hidden": counts[tab.code] - len(cards),
+    })  # fmt: skip
+
+
+def _chosen(request: HttpRequest, mine: list[Location]) -> Location | None:
+    """The stock point the person works at now: asked for, remembered, or the first."""
+    by_code = {location.code: location for location in mine}
+    asked = request.GET.get("at")
+    if asked is not None and asked not in by_code:
+        raise Http404("You do not work at this stock point.")
+    code = asked or request.session.get("store_at")
+    if asked is not None:
+        request.session["store_at"] = asked
+    return by_code.get(code or "") or (mine[0] if mine else None)
+
+
+# --- one order -----------------------------------------------------------------------------------
+
+
+@never_cache
+@require_GET
+@staff_only
+def order(request: HttpRequest, pk: int) -> HttpResponse:
+    """One fulfillment order: its items, what to do next, and why it came here."""
+    return _page(request, _find(request, pk))
+
+
+def _find(request: HttpRequest, pk: int) -> FulfillmentOrder:
+    """The work, if it is one of this person's stock points'; others' does not exist for them."""
+    rows = FulfillmentOrder.objects.filter(location__in=board.stock_points(request.user))
+    row = board.whole(rows).filter(pk=pk).first()
+    if row is None:
+        raise Http404("There is no such work at your stock point.")
+    return row
+
+
+def _page(
+    request: HttpRequest, row: FulfillmentOrder, *, status: int = 200, **extra: Any
+) -> HttpResponse:
+    card = board.card(row, now=timezone.now())
+    holds = Hold.objects.filter(order=row.order, state=Hold.State.OPEN, blocks__contains=["ship"])
+    context = {
+        "card": card, "row": row, "here": row.location, "holds": holds,
+        "contact": getattr(row.order, "contact", None), "parcels": row.parcels.order_by("id"),
+        "gone": not card.lines and row.state not in ("done", "refused", "canceled"),
+        "refusable": row.state in work.REFUSABLE, "token": secrets.token_urlsafe(16),
+        "may_pick_all": request.user.has_perm(PICK_WITHOUT_SCAN),  # type: ignore[union-attr]
+        "refuse_form": RefuseForm(card), "ship_form": ShipForm(), "collect_form": CollectForm(),
+        **extra,
+    }  # fmt: skip
+    if row.state == FulfillmentOrder.State.PACKED:
+        context["carriers"] = board.carriers(row.location)
+    part = bool(request.htmx) and "board" not in request.GET  # type: ignore[attr-defined]
+    template = "store/work.html" if part else "store/order.html"
+    return render(request, template, context, status=status)
+
+
+# --- buttons -------------------------------------------------------------------------------------
+
+DONE_WORDS = {
+    "accept": "Accepted. Now pick the items.",
+    "refuse": "Passed on to another stock point. Thank you for saying so.",
+    "scan": "",
+    "pick": "Everything is picked. Now pack it.",
+    "pack": "Packed.",
+    "ship": "Handed over to the carrier.",
+    "ready": "Ready. The customer is told.",
+    "collect": "Collected. All done.",
+}
+
+
+class Button:
+    """A press of one button: its checked input, and the domain function it calls."""
+
+    def __init__(self, request: HttpRequest, row: FulfillmentOrder, name: str) -> None:
+        self.request, self.row, self.name = request, row, name
+        self.form = self._form()
+
+    def _form(self) -> forms.Form | None:
+        data = self.request.POST
+        if self.name == "refuse":
+            return RefuseForm(board.card(self.row, now=timezone.now()), data)
+        classes = {"scan": ScanForm, "ship": ShipForm, "collect": CollectForm}
+        return classes[self.name](data) if self.name in classes else None
+
+    def press(self) -> work.Outcome:
+        """Do it. Raises the domain function's exceptions."""
+        return getattr(self, f"_{self.name}")()  # type: ignore[no-any-return]
+
+    def _do(self, button: Callable[..., work.Outcome], **values: Any) -> work.Outcome:
+        actor = self.request.user.get_username()  # type: ignore[union-attr]
+        return button(fulfillment_order_id=self.row.pk, actor=actor, **values)
+
+    @property
+    def _values(self) -> dict[str, Any]:
+        return self.form.cleaned_data if self.form else {}
+
+    def _accept(self) -> work.Outcome:
+        return self._do(work.accept)
+
+    def _refuse(self) -> work.Outcome:
+        assert isinstance(self.form, RefuseForm)
+        return self._do(work.refuse, reason=self._values["reason"], note=self._values["note"],
+                        keep=self.form.keep())  # fmt: skip
+
+    def _scan(self) -> work.Outcome:
+        """A message that is sent again (bad network, double tap) must not count a second unit."""
+        token = self._values["token"] or secrets.token_urlsafe(16)
+        with transaction.atomic():
+            _, first = IdempotencyKey.objects.get_or_create(
+                owner=f"user:{self.request.user.pk}", key=f"scan:{self.row.pk}:{token}"
+            )
+            if not first:
+                return work.Outcome(self.row, changed=False)
+            return self._do(work.scan, code=self._values["code"])
+
+    def _pick(self) -> work.Outcome:
+        if not self.request.user.has_perm(PICK_WITHOUT_SCAN):  # type: ignore[union-attr]
+            raise PermissionDenied("Picking without a scan needs a permission.")
+        return self._do(work.pick_all)
+
+    def _pack(self) -> work.Outcome:
+        return self._do(work.pack)
+
+    def _ship(self) -> work.Outcome:
+        return self._do(work.ship, **self._values)
+
+    def _ready(self) -> work.Outcome:
+        return self._do(work.ready)
+
+    def _collect(self) -> work.Outcome:
+        return self._do(work.collect, **self._values)
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+@staff_only
+def press(request: HttpRequest, pk: int, name: str) -> HttpResponse:
+    """A button of the order page. Done: redirect; not possible: the page again, saying why."""
+    if name not in DONE_WORDS:
+        raise Http404("There is no such button.")
+    if request.method == "GET":  # reloaded or bookmarked after the redirect was lost
+        return redirect("store:order", pk=pk)
+    button = Button(request, _find(request, pk), name)
+    if button.form is not None and not button.form.is_valid():
+        return _again(request, button, _first_error(button.form), status=422)
+    try:
+        outcome = button.press()
+    except errors.EXPECTED as error:
+        return _again(request, button, errors.in_words(error), status=409)
+    except OperationalError as error:
+        if not isinstance(error.__cause__, LockNotAvailable):
+            raise
+        words = "Somebody is changing this order at this moment. Try again."
+        return _again(request, button, words, status=503)
+    if request.htmx:  # type: ignore[attr-defined]
+        return _page(request, _find(request, pk))
+    _tell(request, name, outcome)
+    return redirect("store:order", pk=pk)
+
+
+def _first_error(form: forms.Form) -> str:
+    return str(next(iter(form.errors.values()))[0])
+
+
+def _again(request: HttpRequest, button: Button, words: str, *, status: int) -> HttpResponse:
+    extra: dict[str, Any] = {"error": words}
+    if button.name in ("refuse", "ship", "collect"):
+        extra[f"{button.name}_form"] = button.form
+    return _page(request, _find(request, button.row.pk), status=status, **extra)
+
+
+def _tell(request: HttpRequest, name: str, outcome: work.Outcome) -> None:
+    if outcome.changed and DONE_WORDS[name]:
+        messages.success(request, DONE_WORDS[name])
+    elif name == "ready" and not outcome.changed:
+        messages.info(request, f"Already ready at {_since(outcome.row)}.")
+    elif not outcome.changed:
+        messages.info(request, "This was done already; nothing changed.")
+
+
+def _since(row: FulfillmentOrder) -> str:
+    moved = row.lines.filter(open=True).values_list("allocation__since", flat=True).first()
+    if moved is None:
+        return "an earlier time"
+    return f"{moved.astimezone(ZoneInfo(row.location.timezone)):%H:%M}"

@@ -1,0 +1,132 @@
+"""The managers' page: figures of a period, each with its formula and its rows."""
+
+from datetime import date, timedelta
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.conf import settings
+from django.contrib.admin.sites import site
+from django.contrib.auth.decorators import permission_required
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+
+from config.exports import csv_response
+from orders.money import in_words
+from reports import figures
+from reports.invariants import violations
+
+LONGEST_DAYS = 366
+
+
+class PeriodForm(forms.Form):
+    """From and to, both included."""
+
+    first = forms.DateField(label="From", widget=forms.DateInput(attrs={"type": "date"}))
+    last = forms.DateField(label="To", widget=forms.DateInput(attrs={"type": "date"}))
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        if "first" in data and "last" in data:
+            if data["first"] > data["last"]:
+                raise forms.ValidationError("The period ends before it begins.")
+            if (data["last"] - data["first"]).days >= LONGEST_DAYS:
+                raise forms.ValidationError(f"At most {LONGEST_DAYS} days at a time.")
+        return data
+
+
+def _period(request: HttpRequest) -> tuple[PeriodForm, figures.Period]:
+    today = timezone.now().astimezone(ZoneInfo(settings.COMPANY_TIME_ZONE)).date()
+    week: dict[str, date] = {"first": today - timedelta(days=6), "last": today}
+    given = {name: request.GET.get(name) or week[name] for name in week}
+    form = PeriodForm(given)
+    chosen = form.cleaned_data if form.is_valid() else week
+    return form, figures.Period(chosen["first"], chosen["last"])
+
+
+@site.admin_view
+@permission_required("orders.view_order", raise_exception=True)
+def managers(request: HttpRequest) -> HttpResponse:
+    """Orders, units and value per channel and day; fill rate and refusals per stock point."""
+    form, period = _period(request)
+    context = {
+        **site.each_context(request), "title": "Managers", "form": form, "period": period,
+        "days": _days(figures.sales(period)), "totals": _totals(figures.sales(period)),
+        "service": [_service(row, period) for row in figures.service(period)],
+        "formulas": figures.FORMULAS, "computed_at": timezone.now(),
+        "zone": settings.COMPANY_TIME_ZONE, "query": urlencode(
+            {"first": period.first.isoformat(), "last": period.last.isoformat()}),
+    }  # fmt: skip
+    return TemplateResponse(request, "admin/managers.html", context)
+
+
+def _days(rows: list[figures.Sales]) -> list[dict[str, Any]]:
+    most = max((row.orders for row in rows), default=1)
+    return [
+        {"row": row, "value": in_words(row.value, row.currency),
+         "width": round(100 * row.orders / most), "url": _orders_url(row.day, row.day, row)}
+        for row in rows
+    ]  # fmt: skip
+
+
+def _totals(rows: list[figures.Sales]) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for row in rows:
+        value[row.currency] = value.get(row.currency, 0) + row.value
+    return {
+        "orders": sum(row.orders for row in rows),
+        "units": sum(row.units for row in rows),
+        "value": [in_words(amount, currency) for currency, amount in sorted(value.items())],
+    }
+
+
+def _orders_url(first: date, last: date, row: figures.Sales | None = None) -> str:
+    period = figures.Period(first, last)
+    query: dict[str, Any] = {
+        "placed_at__gte": period.start.isoformat(), "placed_at__lt": period.end.isoformat(),
+        "test__exact": 0,
+    }  # fmt: skip
+    if row is not None:
+        query |= {"channel__id__exact": row.channel_id, "currency": row.currency}
+    return f"{reverse('admin:orders_order_changelist')}?{urlencode(query)}"
+
+
+def _service(row: figures.Service, period: figures.Period) -> dict[str, Any]:
+    span = {"location__id__exact": row.location_id}
+    shipped = {**span, "shipped_at__gte": period.start.isoformat(),
+               "shipped_at__lt": period.end.isoformat()}  # fmt: skip
+    refused = {**span, "at__gte": period.start.isoformat(), "at__lt": period.end.isoformat()}
+    return {
+        "row": row,
+        "percent": None if row.fill_rate is None else round(100 * row.fill_rate, 1),
+        "parcels": f"{reverse('admin:fulfillment_parcel_changelist')}?{urlencode(shipped)}",
+        "refusals": f"{reverse('admin:routing_refusal_changelist')}?{urlencode(refused)}",
+    }
+
+
+@site.admin_view
+@permission_required("orders.view_order", raise_exception=True)
+def sales_csv(request: HttpRequest) -> HttpResponse:
+    """The sales figures of the period as a file."""
+    _, period = _period(request)
+    return csv_response(
+        f"sales-{period.first}-{period.last}.csv",
+        ["day", "channel", "currency", "orders", "units", "value"],
+        [(r.day.isoformat(), r.channel, r.currency, r.orders, r.units, r.value)
+         for r in figures.sales(period)],
+    )  # fmt: skip
+
+
+@site.admin_view
+@permission_required("config.view_outboxrow", raise_exception=True)
+def invariants(request: HttpRequest) -> HttpResponse:
+    """Every invariant, checked now, with the rows that break it."""
+    found = violations()
+    context = {
+        **site.each_context(request), "title": "Invariants", "found": list(found.items()),
+        "broken": sum(1 for rows in found.values() if rows),
+    }  # fmt: skip
+    return TemplateResponse(request, "admin/invariants.html", context)

@@ -1,0 +1,337 @@
+"""From the database to the engine's types: everything a decision is made from, in one statement.
+
+One statement sees one moment, so stock, claims, capacity and rules fit together.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from django.db import connection
+
+from config.geo import Point, distance_km
+from inventory.availability import StockPoint
+from orders import promise
+from orders.models import Allocation, Order
+from routing import engine, learning
+from routing.replay import Bands, Inputs
+
+DAY = timedelta(days=1)
+
+# What a stock point can give this order of a product is what its pool has free there, and what
+# the order's own waiting slices hold there already, as far as it is physically covered. A claim at
+# a place that refused the line counts for nothing.
+_SNAPSHOT = """
+WITH slice AS (
+    SELECT a.id, a.line_id, a.quantity, a.queue, a.queue_reason, a.location_id, a.reservation_id,
+           a.attempt, a.since, l.product_id, l.sku, l.unit_price::text AS unit_price, p.weight_g
+      FROM orders_allocation a
+      JOIN orders_orderline l ON l.id = a.line_id
+      JOIN inventory_product p ON p.id = l.product_id
+     WHERE a.order_id = %(order)s AND a.state = 'queued' AND a.queue IN ('routing', 'unfillable')
+), refused AS (
+    SELECT DISTINCT f.line_id, f.location_id FROM routing_refusal f
+     WHERE f.line_id IN (SELECT line_id FROM slice)
+), own AS (
+    SELECT s.product_id, s.location_id, sum(s.quantity) AS units
+      FROM slice s LEFT JOIN refused f USING (line_id, location_id)
+     WHERE s.reservation_id IS NOT NULL AND f.line_id IS NULL
+     GROUP BY s.product_id, s.location_id
+), held AS (
+    SELECT s.location_id,
+           json_agg(json_build_array(s.product_id,
+               greatest(s.on_hand - s.unavailable - s.reserved - s.safety - m.buffer, 0)
+               + greatest(coalesce(o.units, 0)
+                          + least(s.on_hand - s.unavailable - s.reserved, 0), 0),
+               greatest(s.on_hand - s.unavailable - s.reserved + coalesce(o.units, 0)
+                        - s.target, 0))) AS stock
+      FROM inventory_stock s
+      JOIN inventory_poollocation m ON m.location_id = s.location_id AND m.pool_id = %(pool)s
+      LEFT JOIN own o ON o.product_id = s.product_id AND o.location_id = s.location_id
+     WHERE s.product_id IN (SELECT product_id FROM slice)
+     GROUP BY s.location_id
+), point AS (
+    SELECT l.id, l.code, l.name, l.kind, l.is_central, l.lat, l.lng, l.timezone, l.cutoff,
+           l.lead_days, l.can_ship, l.can_pickup, l.online, l.active, l.capacity_per_day,
+           l.handling_order::text AS handling_order, l.handling_line::text AS handling_line,
+           (%(now)s::timestamptz AT TIME ZONE l.timezone)::date AS day, h.stock
+      FROM inventory_poollocation m
+      JOIN inventory_location l ON l.id = m.location_id
+      LEFT JOIN held h ON h.location_id = l.id
+     WHERE m.pool_id = %(pool)s AND (l.active OR h.stock IS NOT NULL)
+       AND l.id = coalesce(%(only)s, l.id)
+     ORDER BY l.id
+), loaded AS (
+    SELECT f.location_id, count(*) AS parcels
+      FROM point p JOIN routing_offer f ON f.location_id = p.id AND f.day = p.day
+     WHERE p.capacity_per_day IS NOT NULL
+       AND EXISTS (SELECT 1 FROM orders_allocation a
+                    WHERE a.order_id = f.order_id AND a.location_id = f.location_id
+                      AND a.state NOT IN ('queued', 'canceled'))
+     GROUP BY f.location_id
+), rules AS (
+    SELECT r.* FROM routing_ruleset r
+      LEFT JOIN routing_ruleset_channels c
+             ON c.ruleset_id = r.id AND c.saleschannel_id = %(channel)s
+     WHERE r.state = 'active'
+       AND (c.id IS NOT NULL
+            OR NOT EXISTS (SELECT 1 FROM routing_ruleset_channels x WHERE x.ruleset_id = r.id))
+     ORDER BY c.id IS NULL, r.activated_at DESC, r.id DESC LIMIT 1
+), hold AS (
+    SELECT h.type, h.reason FROM orders_hold h
+     WHERE h.order_id = %(order)s AND h.state = 'open' AND 'route' = ANY(h.blocks)
+     ORDER BY h.id LIMIT 1
+)
+SELECT (SELECT json_agg(s ORDER BY s.id) FROM slice s)::text,
+       (SELECT json_agg(json_build_array(line_id, location_id)) FROM refused)::text,
+       (SELECT json_agg(json_build_object('point', p, 'parcels', coalesce(d.parcels, 0)))
+          FROM point p LEFT JOIN loaded d ON d.location_id = p.id)::text,
+       (SELECT to_json(r) FROM rules r)::text,
+       (SELECT to_json(h) FROM hold h)::text,
+       (SELECT json_agg(json_build_array(max_km, max_g, price::text) ORDER BY max_km, max_g)
+          FROM routing_tariffband)::text,
+       (SELECT to_json(e) FROM routing_emissionfactor e ORDER BY e.id LIMIT 1)::text,
+       (SELECT json_build_array(c.lat, c.lng, c.country) FROM orders_ordercontact c
+         WHERE c.order_id = %(order)s)::text
+"""
+_POOL = "(SELECT pool_id FROM orders_saleschannel WHERE id = %(channel)s)"
+_SNAPSHOT = _SNAPSHOT.replace("%(pool)s", _POOL)
+
+_EMISSION = (
+    "kg_fixed_per_parcel", "kg_per_tkm_last_mile", "kg_per_tkm_linehaul", "last_mile_km",
+    "detour_factor", "source", "year",
+)  # fmt: skip
+# Nothing is sent to who comes to fetch it.
+_NO_PARCEL = replace(
+    engine.Emission(), kg_fixed_per_parcel=0.0, kg_per_tkm_last_mile=0.0, kg_per_tkm_linehaul=0.0
+)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A slice that waits, and what is known of its line."""
+
+    piece: Allocation
+    product: int
+    sku: str
+    unit_price: Decimal
+    weight_g: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a decision about one locked order is made from, as it was at one moment."""
+
+    order: Order
+    now: datetime
+    waiting: tuple[Waiting, ...]
+    refused: frozenset[tuple[int, int]]  # (line, location)
+    points: Mapping[int, Mapping[str, Any]] = field(repr=False)  # by location id
+    parcels: Mapping[int, int]  # given out on the point's local day, where a limit counts them
+    rules: Mapping[str, Any] | None
+    hold: str | None
+    bands: Bands
+    emission: engine.Emission
+    destination: engine.Destination
+
+    @property
+    def is_pickup(self) -> bool:
+        return self.order.delivery == Order.Delivery.PICKUP
+
+    def product_of(self) -> dict[int, int]:
+        """Line id to product id."""
+        return {one.piece.line_id: one.product for one in self.waiting}
+
+    def day(self, location: int) -> date:
+        """Today where the stock point is."""
+        return date.fromisoformat(self.points[location]["day"])
+
+    def useless(self, piece: Allocation) -> bool:
+        """Whether a slice's claim can never serve it: the place has refused its line."""
+        return (piece.line_id, piece.location_id) in self.refused
+
+    def inputs(self, waiting: Sequence[Waiting]) -> Inputs:
+        """The engine's inputs for these slices. Raises engine.BadInput for rules out of range."""
+        if self.rules is None:
+            raise ValueError("without a rule set there is nothing to ask the engine")
+        destination, emission = self.destination, self.emission
+        policy = _policy(self.rules, promise_days=self._promise_days())
+        if self.is_pickup:
+            destination = _place_of(self.points.values())
+            policy = replace(policy, economic=0.0, ecological=0.0, max_km=None, promise_days=None)
+            emission = _NO_PARCEL
+        return Inputs(
+            lines=_lines(waiting),
+            candidates=self._candidates(destination),
+            destination=destination,
+            policy=policy,
+            bands=self.bands,
+            emission=emission,
+        )
+
+    def _promise_days(self) -> int | None:
+        if self.order.promised_at is None:
+            return None
+        return round((self.order.promised_at - self.now) / DAY)
+
+    def _candidates(self, destination: engine.Destination) -> tuple[engine.Candidate, ...]:
+        arrivals = _Arrivals(self.order, self.now, destination)
+        rates = learning.refusal_rates()
+        excluded: dict[int, set[int]] = defaultdict(set)
+        for line, location in self.refused:
+            excluded[location].add(line)
+        return tuple(
+            engine.Candidate(
+                key=key, code=row["code"], name=row["name"], kind=row["kind"],
+                is_central=row["is_central"], lat=row["lat"], lng=row["lng"],
+                free={product: free for product, free, _ in row["stock"] or ()},
+                handling_order=Decimal(row["handling_order"]),
+                handling_line=Decimal(row["handling_line"]),
+                capacity_left=self._capacity_left(key, row), open=row["active"],
+                can_ship=row["can_pickup"] if self.is_pickup else row["can_ship"],
+                online=row["online"],
+                lead_days=arrivals.days(row) if row["stock"] else 0,
+                overstock={product: over for product, _, over in row["stock"] or () if over},
+                excluded=frozenset(excluded.get(key, ())),
+                refusal_rate=rates.get(key, learning.UNKNOWN),
+            )
+            for key, row in self.points.items()
+        )  # fmt: skip
+
+    def _capacity_left(self, key: int, row: Mapping[str, Any]) -> int | None:
+        if row["capacity_per_day"] is None:
+            return None
+        return max(row["capacity_per_day"] - self.parcels[key], 0)
+
+
+def take(order: Order, *, now: datetime) -> Snapshot:
+    """Read everything about a locked order that waits to be routed. One statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _SNAPSHOT,
+            {
+                "order": order.pk, "channel": order.channel_id, "now": now,
+                "only": order.pickup_location_id if order.delivery == "pickup" else None,
+            },
+        )  # fmt: skip
+        texts = cursor.fetchone()
+    slices, refused, points, rules, hold, bands, emission, contact = (
+        text and json.loads(text) for text in texts
+    )
+    lat, lng, country = contact or (None, None, "")
+    return Snapshot(
+        order=order,
+        now=now,
+        waiting=tuple(_waiting(order.pk, row) for row in slices or ()),
+        refused=frozenset((line, location) for line, location in refused or ()),
+        points={row["point"]["id"]: row["point"] for row in points or ()},
+        parcels={row["point"]["id"]: row["parcels"] for row in points or ()},
+        rules=rules,
+        hold=hold and hold["reason"],
+        bands=_bands(texts[5] or "[]"),
+        emission=engine.Emission(**{name: emission[name] for name in _EMISSION})
+        if emission
+        else engine.Emission(),
+        destination=engine.Destination(lat=lat, lng=lng, country=country),
+    )
+
+
+def _waiting(order_id: int, row: Mapping[str, Any]) -> Waiting:
+    piece = Allocation(
+        id=row["id"], order_id=order_id, line_id=row["line_id"], quantity=row["quantity"],
+        state=Allocation.State.QUEUED, queue=row["queue"], queue_reason=row["queue_reason"],
+        location_id=row["location_id"], reservation_id=row["reservation_id"],
+        attempt=row["attempt"], since=datetime.fromisoformat(row["since"]),
+    )  # fmt: skip
+    price = Decimal(row["unit_price"])
+    return Waiting(piece, row["product_id"], row["sku"], price, row["weight_g"])
+
+
+@lru_cache(maxsize=16)
+def _bands(text: str) -> Bands:
+    return tuple((km, grams, Decimal(price)) for km, grams, price in json.loads(text))
+
+
+def _lines(waiting: Iterable[Waiting]) -> tuple[engine.Line, ...]:
+    units: dict[int, int] = defaultdict(int)
+    known: dict[int, Waiting] = {}
+    for one in waiting:
+        units[one.piece.line_id] += one.piece.quantity
+        known[one.piece.line_id] = one
+    return tuple(
+        engine.Line(
+            key=line, product=one.product, quantity=units[line], weight_g=one.weight_g,
+            unit_price=one.unit_price,
+        )
+        for line, one in sorted(known.items())
+    )  # fmt: skip
+
+
+def _policy(rules: Mapping[str, Any], *, promise_days: int | None) -> engine.Policy:
+    return engine.Policy(
+        economic=rules["economic"],
+        ecological=rules["ecological"],
+        logistical=rules["logistical"],
+        retail=rules["retail"],
+        co2_price_per_kg=_money(rules["co2_price_per_kg"]),
+        central_bonus=_money(rules["central_bonus"]),
+        overstock_relief=_money(rules["overstock_relief"]),
+        split_penalty=_money(rules["split_penalty"]),
+        max_parcels=rules["max_parcels"],
+        max_km=rules["max_km"],
+        late_penalty_per_day=_money(rules["late_penalty_per_day"]),
+        promise_days=promise_days,
+        refusal_cost=_money(rules["refusal_cost"]),
+    )
+
+
+def _money(value: float) -> Decimal:
+    return Decimal(str(value))  # a numeric column that came as a JSON number
+
+
+def _place_of(points: Iterable[Mapping[str, Any]]) -> engine.Destination:
+    """The stock point itself, where a pick-up order ends."""
+    for row in points:
+        return engine.Destination(lat=row["lat"], lng=row["lng"])
+    return engine.Destination(lat=None, lng=None)
+
+
+class _Arrivals:
+    """Days until the customer has a parcel, by the same rules as the promise (orders.promise)."""
+
+    def __init__(self, order: Order, now: datetime, destination: engine.Destination) -> None:
+        self.now = now
+        self.promised = order.promised_at
+        self.at: Point | None = None
+        if destination.lat is not None and destination.lng is not None:
+            self.at = Point(destination.lat, destination.lng, "exact")
+        self.known: dict[tuple[Any, ...], int] = {}
+
+    def days(self, row: Mapping[str, Any]) -> int:
+        """Whole days from now, counted so that promised days + late days = these days."""
+        km = promise.UNKNOWN_DISTANCE_KM
+        if self.at is not None:
+            km = distance_km(Point(row["lat"], row["lng"], "exact"), self.at)
+        transit = promise.transit_days(km)
+        key = (row["timezone"], row["cutoff"], row["lead_days"], transit)
+        if key not in self.known:
+            self.known[key] = self._days(row)
+        return self.known[key]
+
+    def _days(self, row: Mapping[str, Any]) -> int:
+        point = StockPoint(
+            product=0, location=row["id"], free=0, code=row["code"], name=row["name"],
+            is_central=row["is_central"], lat=row["lat"], lng=row["lng"], timezone=row["timezone"],
+            cutoff=time.fromisoformat(row["cutoff"]), lead_days=row["lead_days"],
+            can_ship=row["can_ship"], can_pickup=row["can_pickup"],
+        )  # fmt: skip
+        arrival = promise.arrival(point, at=self.at, placed=self.now)
+        if self.promised is None:
+            return round((arrival - self.now) / DAY)
+        # Counted from the promise: an hour between two time zones is no day.
+        return round((self.promised - self.now) / DAY) + round((arrival - self.promised) / DAY)

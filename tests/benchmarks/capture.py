@@ -1,0 +1,175 @@
+"""Orders captured over real HTTP beside the same writes as raw SQL, in the same minutes."""
+
+import http.client
+import json
+import multiprocessing
+import statistics
+import subprocess
+import sys
+import time
+import uuid
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import psutil
+from django.conf import settings
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from inventory import ledger
+from inventory.models import Location, Product
+from tests.benchmarks.processes import backends, cpu_seconds, dsn, memory_mb
+from tests.benchmarks.raw import raw_orders
+
+ROUNDS = 3
+SECONDS = 6.0
+PORT = 18000
+
+
+def payload(skus: list[str], name: str) -> dict:
+    """A three-line order as the web shop posts it."""
+    lines = [
+        {"external_id": str(i), "sku": sku, "name": sku, "quantity": 1, "unit_price": "10.00",
+         "discount": "0.00", "tax": "0.00"}
+        for i, sku in enumerate(skus)
+    ]  # fmt: skip
+    total = str(Decimal("10.00") * len(lines) + Decimal("4.90"))
+    return {
+        "external_id": name, "placed_at": datetime.now(UTC).isoformat(), "currency": "EUR",
+        "customer": {"email": f"{name[:8]}@example.org", "name": "Ana Živić", "phone": ""},
+        "shipping_address": {"name": "Ana Živić", "line1": "1 rue de la République", "city": "Lyon",
+                             "postcode": "69001", "country": "FR"},
+        "line_items": lines, "shipping_total": "4.90", "total": total,
+        "payments": [{"reference": "p", "method": "card", "amount": total, "state": "captured"}],
+    }  # fmt: skip
+
+
+def client(port: int, key: str, skus: list[list[str]], seconds: float, out: object) -> None:
+    """One closed-loop channel: posts the next order when it has its answer."""
+    http_client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    times, refused = [], 0
+    stop = time.monotonic() + seconds
+    n = 0
+    while time.monotonic() < stop:
+        name = uuid.uuid4().hex
+        body = json.dumps(payload(skus[n % len(skus)], name)).encode()
+        start = time.perf_counter()
+        http_client.request("POST", "/api/v1/orders", body, {**headers, "Idempotency-Key": name})
+        answer = http_client.getresponse()
+        answer.read()
+        times.append((time.perf_counter() - start) * 1000)
+        refused += answer.status != 201
+        n += 1
+    out.put((times, refused))  # type: ignore[attr-defined]
+
+
+def run_clients(count: int, target: object, *args: object) -> list:
+    """Run `count` processes of `target(*args, queue)` and collect what each put."""
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    workers = [context.Process(target=target, args=(*args, queue)) for _ in range(count)]  # type: ignore[arg-type]
+    for worker in workers:
+        worker.start()
+    results = [queue.get() for _ in workers]
+    for worker in workers:
+        worker.join()
+    return results
+
+
+def figures() -> dict[str, float]:
+    """Start gunicorn as `make run` does and measure; medians of three rounds."""
+    keys = json.loads((settings.VAR_DIR / "demo.json").read_text())["channels"]
+    baskets = _baskets()
+    counted = _statements(keys["web"], baskets[0])
+    server = _serve()
+    try:
+        rounds = [_round(keys["web"], baskets, server) for _ in range(ROUNDS)]
+    finally:
+        server.terminate()
+        server.wait(20)
+    medians = {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
+    return {"capture.sql": counted, **medians}
+
+
+def _baskets() -> list[list[str]]:
+    """200 baskets of three SKUs, and enough units of them for every round."""
+    products = list(Product.objects.order_by("id").values_list("id", "sku")[:600])
+    place = Location.objects.get(is_central=True)
+    ledger.post(
+        [ledger.Entry(pk, place.pk, "opening", on_hand=100_000) for pk, _ in products],
+        actor="bench",
+    )
+    return [[sku for _, sku in products[i : i + 3]] for i in range(0, 600, 3)]
+
+
+def _statements(key: str, skus: list[str]) -> float:
+    web = Client()
+    headers = {"Authorization": f"Bearer {key}"}
+    for name in ("warm", "counted"):
+        with CaptureQueriesContext(connection) as seen:
+            answer = web.post(
+                "/api/v1/orders", payload(skus, f"{name}-{uuid.uuid4().hex}"),
+                content_type="application/json",
+                headers={**headers, "Idempotency-Key": uuid.uuid4().hex},
+            )  # fmt: skip
+        assert answer.status_code == 201, answer.content
+    return float(len(seen))
+
+
+def _serve() -> subprocess.Popen:
+    server = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", "config.wsgi", "-b", f"127.0.0.1:{PORT}", "-w", "2",
+         "-k", "gthread", "--threads", "4", "--log-level", "warning"]
+    )  # fmt: skip
+    for _ in range(200):
+        try:
+            web = http.client.HTTPConnection("127.0.0.1", PORT, timeout=2)
+            web.request("GET", "/livez")
+            if web.getresponse().status == 200:
+                return server
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError("the web server did not answer")
+
+
+def _round(key: str, baskets: list[list[str]], server: subprocess.Popen) -> dict[str, float]:
+    web = [psutil.Process(server.pid), *psutil.Process(server.pid).children()]
+    one = _load(1, key, baskets, web)
+    four = _load(4, key, baskets, web)
+    raw = sum(run_clients(4, raw_orders, dsn(), SECONDS)) / SECONDS
+    return {
+        "capture.cpu_ms": one["cpu_ms"],
+        "capture.cpu_ms.app": one["app_ms"],
+        "capture.cpu_ms.postgres": one["pg_ms"],
+        "capture.per_s.c1": one["per_s"],
+        "capture.p50_ms.c1": one["p50"],
+        "capture.p95_ms.c1": one["p95"],
+        "capture.per_s.c4": four["per_s"],
+        "capture.p50_ms.c4": four["p50"],
+        "capture.p95_ms.c4": four["p95"],
+        "capture.raw_per_s.c4": raw,
+        "capture.raw_ratio": four["per_s"] / raw,
+        "web.peak_mb": memory_mb(web),
+    }
+
+
+def _load(
+    count: int, key: str, baskets: list[list[str]], web: list[psutil.Process]
+) -> dict[str, float]:
+    run_clients(count, client, PORT, key, baskets, 1.0)  # connections and caches are warm then
+    postgres = backends()
+    before = cpu_seconds(web), cpu_seconds(postgres)
+    results = run_clients(count, client, PORT, key, baskets, SECONDS)
+    app, database = cpu_seconds(web) - before[0], cpu_seconds(postgres) - before[1]
+    times = sorted(ms for some, _ in results for ms in some)
+    assert not any(refused for _, refused in results), "orders were refused"
+    return {
+        "per_s": len(times) / SECONDS,
+        "p50": times[len(times) // 2],
+        "p95": times[int(len(times) * 0.95)],
+        "app_ms": app / len(times) * 1000,
+        "pg_ms": database / len(times) * 1000,
+        "cpu_ms": (app + database) / len(times) * 1000,
+    }
