@@ -3,12 +3,12 @@
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.admin import display, register
+from django.contrib.admin import register
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin as ThemeAdmin
 from unfold.admin import StackedInline as ThemeStackedInline
 from unfold.admin import TabularInline as ThemeTabularInline
-from unfold.decorators import action
+from unfold.decorators import action, display
 
 __all__ = [
     "ModelAdmin",

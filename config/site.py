@@ -91,7 +91,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                ("Tariff", "payments", "admin:routing_tariffband_changelist"),
                ("Emission factors", "eco", "admin:routing_emissionfactor_changelist")),
         _group("Messages and money", ("Messages", "mail", "admin:orders_notification_changelist"),
-               ("Caught mail", "drafts", "mailbox"),
+               ("Caught mail", "drafts", "mailbox:list"),
                ("Payments", "credit_card", "admin:orders_payment_changelist"),
                ("Refunds", "currency_exchange", "admin:orders_refund_changelist"),
                ("Customers", "group", "admin:orders_customer_changelist")),

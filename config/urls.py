@@ -6,14 +6,28 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from config import health
+from reports import views as reports
+
+api = [
+    path("", include("orders.urls")),
+    path("", include("inventory.urls")),
+    # routing
+    path("", include("fulfillment.api_urls")),
+    path("", include("returns.api_urls")),
+    path("openapi.json", SpectacularAPIView.as_view(), name="openapi"),
+    path("docs/", SpectacularSwaggerView.as_view(url_name="openapi"), name="api-docs"),
+]
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/admin/")),
     path("livez", health.livez),
     path("readyz", health.readyz),
+    path("admin/managers/", reports.managers, name="managers"),
+    path("admin/managers/sales.csv", reports.sales_csv, name="managers-csv"),
+    path("admin/invariants/", reports.invariants, name="invariants"),
+    path("admin/mailbox/", include("orders.mailbox")),
     path("admin/", admin.site.urls),
-    path("api/v1/", include("orders.urls")),
-    path("api/v1/", include("inventory.urls")),
-    path("api/v1/openapi.json", SpectacularAPIView.as_view(), name="openapi"),
-    path("api/v1/docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="api-docs"),
+    path("store/", include("fulfillment.urls")),
+    path("track/", include("returns.urls")),
+    path("api/v1/", include(api)),
 ]

@@ -12,7 +12,6 @@ from django.utils.safestring import SafeString
 
 from config.console import ReadOnlyAdmin, ReadOnlyTabularInline, display, register
 from fulfillment.models import FulfillmentLine, FulfillmentOrder, Parcel, ParcelLine
-from fulfillment.work.task import OPEN
 from orders.models import Allocation, Order, OrderEvent
 
 BADGES = {
@@ -29,6 +28,11 @@ def order_link(order: Order) -> SafeString:
     """The order's number, leading to its page."""
     url = reverse("admin:orders_order_change", args=[order.pk])
     return format_html('<a href="{}">{}</a>', url, order.number)
+
+
+def badge(level: str, words: str) -> SafeString:
+    """A word whose color says how things are; see the console's style sheet."""
+    return format_html('<span data-status="{}">{}</span>', level, words)
 
 
 def _slice_words(piece: Allocation) -> str:
@@ -48,7 +52,7 @@ class LateFilter(SimpleListFilter):
         self, request: HttpRequest, queryset: QuerySet[FulfillmentOrder]
     ) -> QuerySet[FulfillmentOrder]:
         if self.value() in ("open", "late"):
-            queryset = queryset.filter(state__in=OPEN)
+            queryset = queryset.filter(state__in=FulfillmentOrder.OPEN)
         if self.value() == "late":
             queryset = queryset.filter(ship_by__lt=timezone.now())
         return queryset
@@ -105,9 +109,9 @@ class FulfillmentOrderAdmin(ReadOnlyAdmin):
     def order_(self, row: FulfillmentOrder) -> SafeString:
         return order_link(row.order)
 
-    @display(description="state", ordering="state", label=BADGES)
-    def state_(self, row: FulfillmentOrder) -> tuple[str, str]:
-        return row.state, row.get_state_display()
+    @display(description="state", ordering="state")
+    def state_(self, row: FulfillmentOrder) -> SafeString:
+        return badge(BADGES[row.state], row.get_state_display())
 
     @display(description="units", ordering="units_")
     def units(self, row: FulfillmentOrder) -> int:
@@ -178,6 +182,7 @@ class ParcelAdmin(ReadOnlyAdmin):
         )
         return format_html('<a href="{}">{}</a>', url, parcel.fulfillment_order)
 
-    @display(description="tracking", ordering="tracking_status", label=TRACKING_BADGES)
-    def tracking_(self, parcel: Parcel) -> tuple[str, str]:
-        return parcel.tracking_status, parcel.get_tracking_status_display()
+    @display(description="tracking", ordering="tracking_status")
+    def tracking_(self, parcel: Parcel) -> SafeString:
+        level = TRACKING_BADGES.get(parcel.tracking_status, "info")
+        return badge(level, parcel.get_tracking_status_display())

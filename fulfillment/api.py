@@ -19,7 +19,6 @@ from fulfillment import work
 from fulfillment.connectors.message import ship_to
 from fulfillment.errors import as_problems
 from fulfillment.models import FulfillmentLine, FulfillmentOrder, Parcel
-from fulfillment.work.task import OPEN
 from orders.keys import location_of
 from routing.models import Refusal
 
@@ -86,7 +85,7 @@ class FulfillmentOrderRow(serializers.ModelSerializer):
 
     @extend_schema_field(ShipTo(allow_null=True))
     def get_ship_to(self, row: FulfillmentOrder) -> dict[str, str] | None:
-        return ship_to(row.order) if row.state in OPEN else None
+        return ship_to(row.order) if row.state in FulfillmentOrder.OPEN else None
 
 
 # --- reading -------------------------------------------------------------------------------------

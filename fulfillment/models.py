@@ -23,6 +23,8 @@ class FulfillmentOrder(models.Model):
         REFUSED = "refused", "refused"
         CANCELED = "canceled", "canceled"
 
+    OPEN = (State.NEW, State.ACCEPTED, State.PICKED, State.PACKED, State.READY)
+
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="fulfillment_orders")
     location = models.ForeignKey(
         Location, on_delete=models.PROTECT, related_name="fulfillment_orders"

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db.models import Case, F, Sum, When
@@ -42,6 +42,11 @@ class Room:
     def open(self) -> int:
         """Units that may come back now."""
         return min(self.left, self.timely)
+
+    @property
+    def last_day(self) -> date | None:
+        """The customer's last day to ask; the window closes when it is over."""
+        return self.until.date() - timedelta(days=1) if self.until else None
 
 
 def rooms(order: Order, *, now: datetime) -> dict[int, Room]:

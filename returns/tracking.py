@@ -4,11 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from django.db.models import Prefetch
-from django.utils import timezone
 
 from config.geo import Point, distance_km
 from fulfillment.models import Parcel, ParcelLine
@@ -17,7 +15,7 @@ from orders import lifecycle, queries
 from orders.models import Allocation, Notification, Order, OrderContact, OrderLine, Refund
 from orders.money import in_words
 from orders.notifications import words
-from returns.models import Return, ReturnedUnits, ReturnLine
+from returns.models import Return, ReturnLine
 from returns.returnable import rooms
 
 A = Allocation.State
@@ -78,7 +76,7 @@ class MoneyBack:
 
 @dataclass(frozen=True)
 class SentBack:
-    """A return in words, with the units that arrived, and whether the customer may still drop it."""
+    """A return in words, with what was announced, and whether the customer may still drop it."""
 
     rma: Return
     title: str
@@ -151,9 +149,7 @@ def _headline(order: Order, status: str, slices: Iterable[Allocation]) -> str:
     return HEADLINES[status]
 
 
-def _promise(
-    order: Order, slices: Iterable[Allocation], *, zone: ZoneInfo, now: datetime
-) -> str:
+def _promise(order: Order, slices: Iterable[Allocation], *, zone: ZoneInfo, now: datetime) -> str:
     """Until when it comes; nothing when all of it has come, is ready, or was canceled."""
     there = (A.DELIVERED, A.COLLECTED, A.CANCELED, A.READY)
     if order.promised_at is None or all(piece.state in there for piece in slices):
@@ -268,9 +264,7 @@ def _items(units: Iterable[tuple[OrderLine, int]]) -> list[tuple[int, str]]:
 # --- what was bought, and money ------------------------------------------------------------------
 
 
-def _bought(
-    order: Order, slices: Iterable[Allocation], returns: Iterable[Return]
-) -> list[Bought]:
+def _bought(order: Order, slices: Iterable[Allocation], returns: Iterable[Return]) -> list[Bought]:
     canceled: dict[int, int] = defaultdict(int)
     for piece in slices:
         if piece.state == A.CANCELED:
@@ -313,8 +307,6 @@ def _why(refund: Refund) -> str:
 
 def _returns(order: Order) -> list[Return]:
     lines = ReturnLine.objects.select_related("order_line").order_by("order_line__position")
-    units = ReturnedUnits.objects.filter(quantity__gt=0)
-    lines = lines.prefetch_related(Prefetch("units", units))
     return list(order.returns.prefetch_related(Prefetch("lines", lines)).order_by("id"))
 
 
@@ -367,12 +359,3 @@ def _places(contact: OrderContact | None) -> list[Location]:
     here = Point(contact.lat, contact.lng, "exact")
     near = stores.filter(country=contact.country)
     return sorted(near, key=lambda store: distance_km(store, here))[:PLACES_TO_BRING]
-
-
-def total_back(tracking: Tracking) -> str:
-    """All money that went back, in words; nothing when none did."""
-    refunds = Refund.objects.filter(payment__order=tracking.order).exclude(
-        state=Refund.State.ERRORED
-    )
-    amount = sum((refund.amount for refund in refunds), Decimal(0))
-    return in_words(amount, tracking.order.currency) if amount else ""

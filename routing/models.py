@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -125,8 +126,8 @@ class Decision(models.Model):
 class Offer(models.Model):
     """A stock point was given a parcel by a decision, on this local day of its own.
 
-    It counts against the day's capacity as long as units of the order are at work there or have
-    left; refused and canceled ones give their place back.
+    It counts against the day's capacity as long as one of its slices is at work there or has left;
+    refused, requeued and canceled ones give their place back.
     """
 
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="offers")
@@ -137,6 +138,7 @@ class Offer(models.Model):
         Location, on_delete=models.PROTECT, related_name="offers", db_index=False
     )
     day = models.DateField(help_text="in the stock point's time zone")
+    slices = ArrayField(models.BigIntegerField(), help_text="ids of the slices in it")
     lines = models.PositiveIntegerField()
     units = models.PositiveIntegerField()
     capacity = models.PositiveIntegerField(

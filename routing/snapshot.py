@@ -27,7 +27,11 @@ DAY = timedelta(days=1)
 # the order's own waiting slices hold there already, as far as it is physically covered. A claim at
 # a place that refused the line counts for nothing.
 _SNAPSHOT = """
-WITH slice AS (
+WITH pool AS (
+    SELECT m.location_id, m.buffer FROM inventory_poollocation m
+      JOIN orders_saleschannel c ON c.pool_id = m.pool_id AND c.id = %(channel)s
+     WHERE %(only)s::bigint IS NULL OR m.location_id = %(only)s
+), slice AS (
     SELECT a.id, a.line_id, a.quantity, a.queue, a.queue_reason, a.location_id, a.reservation_id,
            a.attempt, a.since, l.product_id, l.sku, l.unit_price::text AS unit_price, p.weight_g
       FROM orders_allocation a
@@ -51,7 +55,7 @@ WITH slice AS (
                greatest(s.on_hand - s.unavailable - s.reserved + coalesce(o.units, 0)
                         - s.target, 0))) AS stock
       FROM inventory_stock s
-      JOIN inventory_poollocation m ON m.location_id = s.location_id AND m.pool_id = %(pool)s
+      JOIN pool m ON m.location_id = s.location_id
       LEFT JOIN own o ON o.product_id = s.product_id AND o.location_id = s.location_id
      WHERE s.product_id IN (SELECT product_id FROM slice)
      GROUP BY s.location_id
@@ -60,18 +64,17 @@ WITH slice AS (
            l.lead_days, l.can_ship, l.can_pickup, l.online, l.active, l.capacity_per_day,
            l.handling_order::text AS handling_order, l.handling_line::text AS handling_line,
            (%(now)s::timestamptz AT TIME ZONE l.timezone)::date AS day, h.stock
-      FROM inventory_poollocation m
+      FROM pool m
       JOIN inventory_location l ON l.id = m.location_id
       LEFT JOIN held h ON h.location_id = l.id
-     WHERE m.pool_id = %(pool)s AND (l.active OR h.stock IS NOT NULL)
-       AND l.id = coalesce(%(only)s, l.id)
+     WHERE l.active OR h.stock IS NOT NULL
      ORDER BY l.id
 ), loaded AS (
     SELECT f.location_id, count(*) AS parcels
       FROM point p JOIN routing_offer f ON f.location_id = p.id AND f.day = p.day
      WHERE p.capacity_per_day IS NOT NULL
        AND EXISTS (SELECT 1 FROM orders_allocation a
-                    WHERE a.order_id = f.order_id AND a.location_id = f.location_id
+                    WHERE a.id = ANY(f.slices) AND a.location_id = f.location_id
                       AND a.state NOT IN ('queued', 'canceled'))
      GROUP BY f.location_id
 ), rules AS (
@@ -99,8 +102,6 @@ SELECT (SELECT json_agg(s ORDER BY s.id) FROM slice s)::text,
        (SELECT json_build_array(c.lat, c.lng, c.country) FROM orders_ordercontact c
          WHERE c.order_id = %(order)s)::text
 """
-_POOL = "(SELECT pool_id FROM orders_saleschannel WHERE id = %(channel)s)"
-_SNAPSHOT = _SNAPSHOT.replace("%(pool)s", _POOL)
 
 _EMISSION = (
     "kg_fixed_per_parcel", "kg_per_tkm_last_mile", "kg_per_tkm_linehaul", "last_mile_km",

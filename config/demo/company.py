@@ -80,7 +80,7 @@ def _products() -> dict[str, int]:
     names = [f.name for f in Product._meta.concrete_fields]
     rows = Product.objects.bulk_create(
         Product(**{name: getattr(spec, name) for name in names if hasattr(spec, name)})
-        for spec in catalog.products(seed=SEED)
+        for spec in catalog.products(seed=SEED, today=timezone.now().date())
     )
     return {row.sku: row.pk for row in rows}
 

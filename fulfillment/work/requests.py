@@ -11,7 +11,7 @@ from django.utils import timezone
 from config.models import OutboxRow
 from fulfillment.models import FulfillmentLine, FulfillmentOrder
 from fulfillment.work.picking import finish_picking
-from fulfillment.work.task import OPEN, F, S, Task, is_ours
+from fulfillment.work.task import F, S, Task, is_ours
 from inventory.models import Location
 from orders import events, lifecycle
 from orders.models import Allocation, Order
@@ -128,8 +128,8 @@ def _withdraw(order: Order, lines: Sequence[FulfillmentLine]) -> None:
         line.open = False
     touched = {line.fulfillment_order_id: line.fulfillment_order for line in gone}
     left = {pk: [x for x in lines if x.open and x.fulfillment_order_id == pk] for pk in touched}
-    empty = [pk for pk, still in left.items() if not still and touched[pk].state in OPEN]
-    FulfillmentOrder.objects.filter(pk__in=empty, state__in=OPEN).update(
+    empty = [pk for pk, still in left.items() if not still and touched[pk].state in FulfillmentOrder.OPEN]
+    FulfillmentOrder.objects.filter(pk__in=empty, state__in=FulfillmentOrder.OPEN).update(
         state=F.CANCELED, ended_at=timezone.now()
     )
     events.record_many(

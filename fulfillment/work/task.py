@@ -21,9 +21,8 @@ MOVES: dict[str, frozenset[str]] = {
     F.REFUSED: frozenset(),
     F.CANCELED: frozenset(),
 }
-OPEN = (F.NEW, F.ACCEPTED, F.PICKED, F.PACKED, F.READY)
 REFUSABLE = (F.NEW, F.ACCEPTED, F.PICKED)
-_STEPS = [*OPEN, F.DONE]
+_STEPS = [*FulfillmentOrder.OPEN, F.DONE]
 
 
 class TakenAway(Exception):

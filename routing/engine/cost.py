@@ -121,34 +121,36 @@ class CostModel:
         """(live, states) cost of sending each state from each candidate, inf where it can't.
 
         A digit of line l stands for chunks[l] units. Everything but the weight steps is a sum
-        over lines, so the matrix is an outer sum of small tables. Each parcel carries the split
-        penalty; who wants a plan's total takes one off.
+        over lines, so the matrix is an outer sum of small tables; inside, candidates run fastest,
+        which keeps the inner loops long. Each parcel carries the split penalty; who wants a
+        plan's total takes one off.
         """
         table, at = self._line_tables(lattice.radices, chunks)
-        cost = self.per_parcel[:, None]
+        cost = self.per_parcel[None, :]
         for product, columns in enumerate(self.products):
-            block = table[:, at[columns[0]] : at[columns[0] + 1]]
+            block = table[at[columns[0]] : at[columns[0] + 1]]
             for column in columns[1:]:
-                block = _outer_sum(block, table[:, at[column] : at[column + 1]])
+                block = _outer_sum(block, table[at[column] : at[column + 1]])
             if len(columns) > 1:
                 block = block + self._product_table(product, columns, lattice.radices, chunks)
             cost = _outer_sum(cost, block)
         steps = np.rint(self.policy.economic * self.grid.by_weight(self.weights(lattice, chunks)))
-        cost = cost + steps[self.step]
-        cost[:, 0] = np.inf
-        return cost
+        cost += np.ascontiguousarray(steps.T)[:, self.step]
+        cost[0] = np.inf
+        return cost.T
 
     def _line_tables(self, radices: Sequence[int], chunks: Floats) -> tuple[Floats, Ints]:
-        """Costs by line and digit, the lines side by side; and where each line begins."""
+        """(digits, live) costs, the lines one after the other; and where each line begins."""
         at = np.concatenate([[0], np.cumsum(radices)])
         line = np.repeat(np.arange(len(radices)), radices)
         digit = np.arange(at[-1]) - at[line]
-        units = digit * chunks[line]
-        table = np.rint((self.kg_per_gram * self.co2_rate)[:, None] * (units * self.grams[line]))
-        table += self.per_line[:, None] * (digit > 0)
+        units = (digit * chunks[line])[:, None]
+        table = np.rint((self.kg_per_gram * self.co2_rate) * (units * self.grams[line, None]))
+        table += self.per_line * (digit > 0)[:, None]
         if self.over is not None:
-            table -= np.rint(self.relief_alone[line] * np.minimum(self.over_alone[:, line], units))
-        table[self.usable[:, line] < units] = np.inf
+            credited = np.minimum(self.over_alone.T[line], units)
+            table -= np.rint(self.relief_alone[line, None] * credited)
+        table[self.usable.T[line] < units] = np.inf
         return table, at
 
     def _product_table(
@@ -159,7 +161,7 @@ class CostModel:
         for column in columns:
             taken = np.add.outer(taken, np.arange(radices[column]) * chunks[column]).ravel()
         relief = self._relief(product, slice(None), taken[None, :])
-        return np.where(self.free_of(product)[:, None] < taken, np.inf, -relief)
+        return np.where(self.free_of(product)[:, None] < taken, np.inf, -relief).T
 
     def _relief(self, product: int, rows: Ints | slice, taken: Floats) -> Floats:
         if self.over is None:
@@ -230,8 +232,8 @@ def _groups(products: Sequence[int]) -> list[list[int]]:
 
 
 def _outer_sum(left: Floats, right: Floats) -> Floats:
-    """(k, a) and (k, b) to (k, a * b), the right index running fastest."""
-    return (left[:, :, None] + right[:, None, :]).reshape(len(left), -1)
+    """(a, k) and (b, k) to (a * b, k), b running faster than a."""
+    return (left[:, None, :] + right[None, :, :]).reshape(-1, left.shape[1])
 
 
 def _floats(values: Sequence[object]) -> Floats:

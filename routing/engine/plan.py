@@ -96,15 +96,17 @@ def forced(problem: Problem, solution: Solution) -> tuple[Floats, Ints]:
     (rows,) totals, inf when there is none, and (rows,) states of the row's parcel.
     """
     bound = solution.bound
-    best, state, target = _with_each(problem, bound, solution.targets)
-    paths: dict[int, tuple[set[int], bool]] = {}
-    for row in np.flatnonzero(np.isfinite(best)).tolist():
-        rest = int(target[row] - state[row])
-        if rest not in paths:
-            others = bound.trace(rest, spare=1)
-            paths[rest] = {at for at, _ in others}, bool(bound.repeated(others))
-        others_rows, doubled = paths[rest]
-        if doubled or row in others_rows:
+    while True:
+        best, state, target = _with_each(problem, bound, solution.targets)
+        rows = np.flatnonzero(np.isfinite(best))
+        rest = (target - state)[rows]
+        others = {at: bound.trace(at, spare=1) for at in np.unique(rest).tolist()}
+        repeated = frozenset().union(*map(bound.repeated, others.values()))
+        if not repeated:
+            break
+        bound = Bound(problem, once=bound.once | repeated)
+    for row, at in zip(rows.tolist(), rest.tolist(), strict=True):
+        if any(row == other for other, _ in others[at]):
             best[row], state[row] = _with_one(problem, row, bound.once, solution.targets)
     return best, state
 

@@ -1,12 +1,10 @@
 """A real SMTP server on the loopback address, and short ways to the events that send mail."""
 
 import itertools
-import socket
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
-import pytest
 from aiosmtpd.controller import Controller
 
 from config import outbox
@@ -38,13 +36,13 @@ class PostOffice:
             self._server.stop()
             self._server = None
 
-    async def handle_RCPT(self, _server, _session, envelope, address, _options):  # noqa: N802
+    async def handle_RCPT(self, _server, _session, envelope, address, _options):
         if address in self.answers:
             return self.answers[address]
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, _server, _session, envelope):  # noqa: N802
+    async def handle_DATA(self, _server, _session, envelope):
         self.senders.append(envelope.mail_from)
         self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
         return "250 OK"
@@ -57,19 +55,6 @@ class PostOffice:
 
     def html(self) -> str:
         return self.mails[-1].get_body(("html",)).get_content()
-
-
-@pytest.fixture
-def post(settings):
-    """The post office, open, and the settings that lead to it."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
-    office = PostOffice(port)
-    office.open()
-    yield office
-    office.close()
 
 
 def send_all() -> int:

@@ -14,7 +14,7 @@ from fulfillment import work
 from orders import lifecycle, links
 from orders.models import CustomerLink, Notification, OrderContact, OrderEvent
 from orders.notifications import handle
-from tests.orders.post_office import asked, packed, post, send_all, ship  # noqa: F401
+from tests.orders.post_office import asked, packed, send_all, ship
 
 ANA = "ana@example.org"
 
@@ -98,9 +98,9 @@ def test_a_worker_whose_lease_was_taken_over_sends_nothing(company, post):
 
 
 def test_an_order_that_was_rolled_back_sends_nothing(live_company, post):  # case 173
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         live_company.place(("TEE", 1))
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
     assert send_all() == 0
     assert post.mails == []
     assert not Notification.objects.exists()
@@ -193,9 +193,7 @@ def test_after_a_backlog_a_parcel_that_has_arrived_is_only_reported_delivered(co
     parcel = ship(task)
     work.track(parcel_id=parcel, status="delivered", at=timezone.now(), actor="carrier")
     send_all()
-    assert post.subjects() == [
-        f"Your Maestro Demo Company order {order.number} was delivered"
-    ]
+    assert post.subjects() == [f"Your Maestro Demo Company order {order.number} was delivered"]
 
 
 def test_after_a_backlog_a_canceled_order_is_not_confirmed(company, post):
@@ -227,9 +225,7 @@ def test_an_order_partly_on_its_way_is_still_confirmed(company, post):
 # --- what stays in the database ------------------------------------------------------------------
 
 
-def test_the_link_of_a_mail_opens_the_order_and_its_token_is_nowhere_in_the_database(
-    company, post
-):
+def test_the_link_of_a_mail_opens_the_order_and_its_token_is_nowhere_in_the_database(company, post):
     order = company.place(("TEE", 1))
     send_all()
     token = post.text().partition("/track/")[2].partition("/")[0]

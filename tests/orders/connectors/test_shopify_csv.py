@@ -242,10 +242,13 @@ def test_an_unclosed_quote_spoils_its_own_order_only():
     assert len(results(content)) == 12
 
 
-@pytest.mark.parametrize("name", [b"#1101", b"#1109", b"#1111"])
-def test_rows_after_an_unclosed_quote_are_read_again(name):
-    content = file().replace(name + b",camille", name + b',"camille', 1)
-    assert list(refused(content)) == [name.decode()]
+@pytest.mark.parametrize(
+    ("name", "cell"), [("#1101", "camille"), ("#1102", "Enamel Mug"), ("#1109", "Court Sneaker")]
+)
+def test_rows_after_an_unclosed_quote_are_read_again(name, cell):
+    before, inside = file().split(f"{name},".encode(), 1)
+    content = before + f"{name},".encode() + inside.replace(cell.encode(), f'"{cell}'.encode(), 1)
+    assert list(refused(content)) == [name]
     assert len(results(content)) == 12
 
 
