@@ -71,7 +71,7 @@ lint:
 
 bench:
 	$(call need,requirements-test.txt)
-	@exec $(PY) manage.py bench $(if $(ONLY),--only $(ONLY))
+	@exec $(PY) -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
 
 lock:
 	$(call need,requirements-uv.txt)

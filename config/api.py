@@ -1,15 +1,26 @@
-"""DRF plumbing: strict JSON, error classes, cursor pages, stored answers of POSTs."""
+"""DRF plumbing: strict JSON, error classes, strict filters, cursor pages, stored answers of POSTs."""
 
 import hashlib
 import json
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.utils.http import parse_header_parameters
+from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import status
-from rest_framework.exceptions import APIException, ParseError, ValidationError
-from rest_framework.pagination import CursorPagination
+from rest_framework.exceptions import (
+    APIException,
+    ErrorDetail,
+    NotFound,
+    ParseError,
+    UnsupportedMediaType,
+    ValidationError,
+)
+from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,6 +30,7 @@ from config.models import IdempotencyKey
 MAX_BODY_BYTES = 1024 * 1024
 MAX_DEPTH = 20
 _FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
+_SHOWN = 80  # characters of a caller's own text that an error repeats
 
 
 class TooLarge(APIException):
@@ -45,11 +57,12 @@ class KeyReused(APIException):
 
 
 class Unavailable(APIException):
-    """The database is away; the caller may try again with the same key."""
+    """The database is away or too busy; the caller may try again with the same key."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_code = "unavailable"
-    default_detail = "The database cannot be reached now; try again in a moment."
+    default_detail = "The database cannot answer now; try again in a moment."
+    wait = 2  # seconds; becomes Retry-After
 
 
 class Problems(APIException):
@@ -70,6 +83,9 @@ class StrictJSONParser(JSONParser):
     """UTF-8 JSON only: no duplicate keys, no NUL or lone surrogate, bounded size and depth."""
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        _, parameters = parse_header_parameters(media_type or "")
+        if parameters.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
+            raise UnsupportedMediaType(media_type, "JSON is read as UTF-8 only.")
         return parse_json(read_body(stream))
 
 
@@ -82,10 +98,13 @@ def read_body(stream: Any) -> bytes:
 
 
 def parse_json(body: bytes) -> Any:
-    """Parse strictly; raises ParseError with words, and ValidationError naming a bad text."""
+    """Parse strictly; raises ParseError with words, and Problems naming a bad text."""
     try:
         value = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant
+            body.decode("utf-8"),
+            object_pairs_hook=_no_duplicates,
+            parse_constant=_no_constant,
+            parse_float=_finite,
         )
     except UnicodeDecodeError as error:
         raise ParseError(f"The body is not UTF-8 (byte {error.start}).") from None
@@ -93,21 +112,21 @@ def parse_json(body: bytes) -> Any:
         raise ParseError(f"The body is nested deeper than {MAX_DEPTH} levels.") from None
     except json.JSONDecodeError as error:
         raise ParseError(f"The body is not JSON: {error}.") from None
-    except ValueError as error:
-        raise ParseError(f"The body has a number nobody can use: {error}.") from None
+    except ValueError:  # Python's own bound on digits
+        raise ParseError("The body has a whole number of thousands of digits.") from None
     if _depth_over(body):
         _check_depth(value)
-    if b"\\u" in body or b"\x00" in body:
-        _check_texts(value, "")
+    if b"\\u" in body:  # a NUL or lone surrogate can stand in JSON only as an escape
+        check_texts(value)
     return value
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ParseError(f"The key {twice!r} stands twice in one object.")
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ParseError(f"The key {shown(name)} stands twice in one object.")
+        found[name] = value
     return found
 
 
@@ -115,25 +134,38 @@ def _no_constant(name: str) -> None:
     raise ParseError(f"{name} is not a JSON number.")
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ParseError(f"{shown(text)} is too large for a number.")
+    return number
+
+
+def shown(text: str) -> str:
+    """A caller's own text as an error repeats it: quoted, escaped and short."""
+    cut = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    return repr(cut)
+
+
 def _depth_over(body: bytes) -> bool:
     return body.count(b"[") + body.count(b"{") > MAX_DEPTH
 
 
 def _check_depth(value: Any) -> None:
-    level = [value]
+    level = [value] if isinstance(value, dict | list) else []
     for _ in range(MAX_DEPTH):
         level = [
             child
             for item in level
             for child in (item.values() if isinstance(item, dict) else item)
             if isinstance(child, dict | list)
-        ] if all(isinstance(item, dict | list) for item in level) else []  # fmt: skip
-        if not level:
-            return
-    raise ParseError(f"The body is nested deeper than {MAX_DEPTH} levels.")
+        ]
+    if level:
+        raise ParseError(f"The body is nested deeper than {MAX_DEPTH} levels.")
 
 
-def _check_texts(value: Any, pointer: str) -> None:
+def check_texts(value: Any, pointer: str = "") -> None:
+    """Every text and key inside `value` can be stored; raises Problems pointing at the first not."""
     if isinstance(value, str):
         if _FORBIDDEN.search(value):
             detail = "holds a NUL or a lone surrogate, which is not text"
@@ -141,23 +173,72 @@ def _check_texts(value: Any, pointer: str) -> None:
                            status_code=400)  # fmt: skip
     elif isinstance(value, dict):
         for name, item in value.items():
-            _check_texts(name, f"{pointer}/{name.encode('ascii', 'replace').decode()}")
-            _check_texts(item, f"{pointer}/{name}")
+            inside = pointer_to(pointer, name)
+            check_texts(name, inside)
+            check_texts(item, inside)
     elif isinstance(value, list):
         for i, item in enumerate(value):
-            _check_texts(item, f"{pointer}/{i}")
+            check_texts(item, f"{pointer}/{i}")
 
 
-# --- pages ---------------------------------------------------------------------------------------
+def pointer_to(parent: str, name: object) -> str:
+    """The JSON pointer (RFC 6901) of a member; safe to print, however wrong the name is."""
+    text = str(name).encode("utf-8", "replace").decode().replace("\x00", "?")[:_SHOWN]
+    return f"{parent}/{text.replace('~', '~0').replace('/', '~1')}"
+
+
+# --- lists ---------------------------------------------------------------------------------------
+
+
+def check_parameters(request: Request, known: Collection[str]) -> None:
+    """Refuse query parameters that nobody reads, and values given twice: a typo is an error."""
+    words = f"unknown parameter; known are: {', '.join(sorted(known))}"
+    wrong = {name: words for name in request.query_params if name not in known}
+    if wrong:
+        raise ValidationError(
+            {name: ErrorDetail(words, "unknown_parameter") for name, words in wrong.items()}
+        )
+
+
+class StrictFilters(DjangoFilterBackend):
+    """django-filter that refuses unknown parameters and the same parameter twice."""
+
+    def filter_queryset(self, request: Request, queryset: QuerySet, view: Any) -> QuerySet:
+        filterset = self.get_filterset_class(view, queryset)
+        pages = {CursorPages.cursor_query_param, CursorPages.page_size_query_param}
+        check_parameters(request, pages | set(filterset.base_filters if filterset else ()))
+        for name, values in request.query_params.lists():
+            if len(values) > 1:
+                raise ValidationError({name: ErrorDetail("is given twice", "given_twice")})
+        return super().filter_queryset(request, queryset, view)
 
 
 class CursorPages(CursorPagination):
     """Cursor pages of 50, at most 200; `next` and `previous` also stand in the Link header."""
 
     page_size = 50
+    cursor_query_param = "cursor"
     page_size_query_param = "limit"
     max_page_size = 200
     ordering = "-id"
+
+    def get_page_size(self, request: Request) -> int:
+        given = request.query_params.get(self.page_size_query_param)
+        if given is None:
+            return self.page_size
+        if not _is_count(given) or int(given) == 0:
+            raise ValidationError({self.page_size_query_param: "is not a whole number from 1"})
+        return min(int(given), self.max_page_size)
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        wrong = ValidationError({self.cursor_query_param: "is not a cursor of this list"})
+        try:
+            cursor = super().decode_cursor(request)
+        except NotFound:
+            raise wrong from None
+        if cursor is not None and cursor.position is not None and not _is_count(cursor.position):
+            raise wrong
+        return cursor
 
     def get_paginated_response(self, data: Any) -> Response:
         response = super().get_paginated_response(data)
@@ -166,6 +247,10 @@ class CursorPages(CursorPagination):
         if header:
             response["Link"] = header
         return response
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 18
 
 
 # --- stored answers ------------------------------------------------------------------------------
@@ -178,17 +263,17 @@ def idempotent(request: Request, effect: Callable[[], Answer]) -> Response:
 
     The key's row, the effect and its answer commit together; a concurrent repeat waits for the
     first to commit. Errors roll the key back, so a corrected request may use it again. Without a
-    key the effect simply runs in a transaction. Raises KeyReused for the same key with another
-    request.
+    key, or for a caller without an API key (a signed webhook), the effect simply runs in a
+    transaction. Raises KeyReused for the same key with another request.
     """
     key = request.headers.get("Idempotency-Key")
-    if key is None:
+    if key is None or request.auth is None:
         with transaction.atomic():
             code, body = effect()
         return Response(body, status=code)
     if not 0 < len(key) <= 255 or not key.isprintable():
         raise ValidationError({"Idempotency-Key": "must be 1 to 255 printable characters"})
-    owner = request.auth.prefix  # type: ignore[union-attr]
+    owner = request.auth.prefix
     digest = _digest(request)
     with transaction.atomic():
         row = IdempotencyKey(owner=owner, key=key, request_hash=digest)

@@ -1,12 +1,15 @@
 """CSV out: streamed, and never a formula in somebody's spreadsheet."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from django.http import StreamingHttpResponse
 
-DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "\x00")
+# Where a spreadsheet would begin a cell: at the start, and, when it takes another separator for
+# the file's, behind one in the text. Blanks, quotes and full-width signs do not help a formula.
+_FORMULA = re.compile(r"(^|[;\t\r\n])(?=[\s'\"]*[=+\-@＝＋－＠])|^(?=[\t\r\n\x00])")
 
 
 class _Echo:
@@ -15,10 +18,8 @@ class _Echo:
 
 
 def safe_cell(value: Any) -> Any:
-    """Text that a spreadsheet would run as a formula is defused by a leading apostrophe (ASVS 1.2.10)."""
-    if isinstance(value, str) and value.startswith(DANGEROUS):
-        return f"'{value}"
-    return value
+    """Text that a spreadsheet would run as a formula gets an apostrophe before it (ASVS 1.2.10)."""
+    return _FORMULA.sub(r"\1'", value) if isinstance(value, str) else value
 
 
 def csv_response(

@@ -15,7 +15,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-__all__ = ["BASE_INPUT_CLASSES", "Choice", "Form", "LongText", "Number", "Text", "UploadForm", "ask"]
+__all__ = ["BASE_INPUT_CLASSES", "Choice", "Form", "LongText", "Moment", "Number", "Text", "UploadForm", "ask"]
 
 
 class Form(forms.Form):
@@ -52,6 +52,12 @@ def Number(**options: object) -> forms.IntegerField:  # noqa: N802
     )
 
 
+def Moment(**options: object) -> forms.DateTimeField:  # noqa: N802
+    """A day and time, in UTC."""
+    attrs = {"type": "datetime-local", "class": " ".join(BASE_INPUT_CLASSES)}
+    return forms.DateTimeField(widget=forms.DateTimeInput(attrs=attrs), **options)
+
+
 def Choice(**options: object) -> forms.ChoiceField:  # noqa: N802
     """One of a few."""
     return forms.ChoiceField(widget=UnfoldAdminSelectWidget(), **options)
@@ -74,8 +80,8 @@ def ask(
 
     Exceptions of the types in `errors` are shown as words on the form; nothing else is caught.
     """
-    filled = form(request.POST or None, request.FILES or None)
-    if request.method == "POST" and filled.is_valid():
+    filled = form(request.POST, request.FILES) if request.method == "POST" else form()
+    if filled.is_valid():
         try:
             messages.success(request, effect(filled.cleaned_data))
         except errors as error:

@@ -4,16 +4,18 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error as DatabaseError
+from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
-from redis import Redis
-from redis.exceptions import RedisError
+from kombu import Connection
+from kombu.exceptions import KombuError
 
 from config.models import JobRun, OutboxRow
 
 LATE = timedelta(minutes=2)
+BROKER_SECONDS = 1.0
 _migrated = False
 
 
@@ -27,15 +29,19 @@ def readyz(request: HttpRequest) -> JsonResponse:
     checks: dict[str, str] = {}
     try:
         checks["database"] = _database()
-        checks |= _work()
+        checks |= _work() if checks["database"] == "ok" else {}
     except DatabaseError as error:
         connection.close()
-        checks["database"] = f"away: {str(error).splitlines()[0]}"
+        checks["database"] = f"away: {_first_line(error)}"
     ready = checks["database"] == "ok"
     checks["broker"] = _broker()
     fine = all(value == "ok" for value in checks.values())
     status = "ready" if fine else "degraded" if ready else "unavailable"
     return JsonResponse({"status": status, "checks": checks}, status=200 if ready else 503)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _database() -> str:
@@ -61,8 +67,16 @@ def _work() -> dict[str, str]:
 
 
 def _broker() -> str:
+    # Through kombu, as Celery does: any broker that it can use can be asked.
+    patience = {"socket_connect_timeout": BROKER_SECONDS, "socket_timeout": BROKER_SECONDS}
     try:
-        Redis.from_url(settings.BROKER_URL, socket_connect_timeout=1, socket_timeout=1).ping()
-    except RedisError as error:
-        return f"away: {error}"
+        with Connection(
+            settings.BROKER_URL, connect_timeout=BROKER_SECONDS, transport_options=patience
+        ) as broker:
+            try:
+                broker.connect()
+            except broker.connection_errors as error:
+                return f"away: {_first_line(error)}"
+    except (KombuError, OSError) as error:
+        return f"away: {_first_line(error)}"
     return "ok"

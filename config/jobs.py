@@ -7,27 +7,38 @@ worker that dies leaves a batch or nothing: the next one goes on with the rows t
 """
 
 import hashlib
+import time
+import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from config import outbox
 from config.models import Job, JobRow, OutboxRow
-from config.status import MovedMeanwhile, move
+from config.status import move
 
 S = Job.State
+O = JobRow.Outcome  # noqa: E741
 MOVES = {
     S.CHECKING: frozenset({S.PREVIEW, S.FAILED}),
     S.PREVIEW: frozenset({S.RUNNING, S.DISCARDED}),
     S.RUNNING: frozenset({S.DONE, S.FAILED}),
 }
-BATCH = 200
+ENDED = (S.DONE, S.FAILED, S.DISCARDED)
+READ_AHEAD = 1000
+TURN_SECONDS = 30.0  # then other jobs have theirs; well below a task's time limit
+KEEP_FILES = timedelta(days=7)
+KEEP_UNDECIDED = timedelta(days=14)
+KEEP_ROWS = timedelta(days=90)
 
 Check = Callable[[Job], Iterable[JobRow]]
 Apply = Callable[[Job, Sequence[JobRow]], None]
@@ -36,12 +47,13 @@ Apply = Callable[[Job, Sequence[JobRow]], None]
 @dataclass(frozen=True)
 class Kind:
     """A kind of job: its name for people, dotted paths of its two functions, and of the form that
-    asks for what the file does not say."""
+    asks for what the file does not say. `batch` rows are applied in one transaction."""
 
     title: str
     check: str
     apply: str
     form: str = "config.forms.UploadForm"
+    batch: int = 200
 
 
 class FileProblem(Exception):
@@ -53,78 +65,147 @@ def kinds() -> dict[str, Kind]:
     return import_string("config.flows.JOBS")
 
 
+# --- what people do ------------------------------------------------------------------------------
+
+
 def start(*, kind: str, file: UploadedFile, params: dict[str, Any], user: Any) -> Job:
     """Take a file and have it checked. The same file may come again: applying it is idempotent."""
     digest = hashlib.sha256()
     for chunk in file.chunks():
         digest.update(chunk)
+    title = f"{kinds()[kind].title}: {file.name}"[:200]
+    file.name = uuid.uuid4().hex  # nobody chooses where it is stored
     with transaction.atomic():
         job = Job.objects.create(
-            kind=kind, title=f"{kinds()[kind].title}: {file.name}"[:200], file=file,
-            params=params, digest=digest.hexdigest(), created_by=user, state=S.CHECKING,
+            kind=kind, title=title, file=file, params=params, digest=digest.hexdigest(),
+            created_by=user, state=S.CHECKING,
         )  # fmt: skip
         outbox.put(topic="import", subject=job.pk, cause="check", payload={"step": "check"})
     return job
 
 
 def accept(job: Job) -> None:
-    """A person saw the preview and wants it applied. Raises IllegalMove otherwise."""
+    """A person saw the preview and wants it applied. Raises IllegalMove or MovedMeanwhile."""
     with transaction.atomic():
         move(job, S.RUNNING, allowed=MOVES, started_at=timezone.now())
         outbox.put(topic="import", subject=job.pk, cause="apply", payload={"step": "apply"})
 
 
 def discard(job: Job) -> None:
-    """A person saw the preview and does not want it."""
+    """A person saw the preview and does not want it: what was read is forgotten.
+
+    Raises IllegalMove or MovedMeanwhile.
+    """
     move(job, S.DISCARDED, allowed=MOVES, finished_at=timezone.now())
+    _forget(job)
 
 
-def handle(row: OutboxRow) -> None:
+# --- what workers do -----------------------------------------------------------------------------
+
+
+def handle(row: OutboxRow) -> outbox.Finish | None:
     """Outbox handler of the topic "import": one step of one job, each batch its own transaction."""
+    outbox.renew(row)  # jobs claimed together wait for each other
     job = Job.objects.get(pk=row.subject)
-    if row.payload["step"] == "check" and job.state == S.CHECKING:
-        _check(job)
-    elif row.payload["step"] == "apply" and job.state == S.RUNNING:
-        _apply(job)
+    try:
+        if row.payload["step"] == "check" and job.state == S.CHECKING:
+            _check(job)
+        elif row.payload["step"] == "apply" and job.state == S.RUNNING:
+            return _apply(job)
+    except Exception as error:
+        words = f"It stopped at a fault and is tried again: {type(error).__name__}"
+        Job.objects.filter(pk=job.pk).update(message=words)
+        raise
+    return None
 
 
 def _check(job: Job) -> None:
     check: Check = import_string(kinds()[job.kind].check)
+    job.rows.all().delete()  # of a worker that died while it checked
+    counts: Counter[str] = Counter()
     try:
-        with transaction.atomic():
-            total = failed = 0
-            rows = iter(check(job))
-            while batch := list(islice(rows, 1000)):
-                JobRow.objects.bulk_create(batch)
-                total += len(batch)
-                failed += sum(r.outcome == JobRow.Outcome.FAILED for r in batch)
-            move(job, S.PREVIEW, allowed=MOVES, total=total, failed=failed,
-                 message="" if total else "The file has no rows.")  # fmt: skip
+        rows = iter(check(job))
+        while batch := list(islice(rows, READ_AHEAD)):
+            JobRow.objects.bulk_create(batch)
+            counts.update(row.outcome for row in batch)
+            Job.objects.filter(pk=job.pk).update(total=counts.total())
     except FileProblem as problem:
-        move(job, S.FAILED, allowed=MOVES, message=str(problem), finished_at=timezone.now())
+        job.rows.all().delete()
+        move(job, S.FAILED, allowed=MOVES, total=0, message=str(problem)[:2000],
+             finished_at=timezone.now())  # fmt: skip
+    else:
+        move(job, S.PREVIEW, allowed=MOVES, total=counts.total(), failed=counts[O.FAILED],
+             done=counts[O.SAME], message=_remark(job, counts.total()))  # fmt: skip
 
 
-def _apply(job: Job) -> None:
-    apply: Apply = import_string(kinds()[job.kind].apply)
-    while True:
-        with transaction.atomic():
-            rows = list(
-                job.rows.select_for_update(skip_locked=True)
-                .filter(outcome=JobRow.Outcome.READY)
-                .order_by("number")[:BATCH]
-            )
-            if not rows:
-                break
-            apply(job, rows)
-            if any(row.outcome == JobRow.Outcome.READY for row in rows):
-                raise MovedMeanwhile(f"{job.kind} left rows without an outcome")
-            JobRow.objects.bulk_update(rows, ["outcome", "column", "message", "data"])
-            _count(job)
-    _count(job)
-    move(job, S.DONE, allowed=MOVES, finished_at=timezone.now())
+def _remark(job: Job, total: int) -> str:
+    if not total:
+        return "The file has no rows."
+    same = Job.objects.filter(
+        kind=job.kind, digest=job.digest, params=job.params, state=S.DONE
+    ).order_by("-id")
+    earlier = same.first()
+    if earlier is None or earlier.finished_at is None:
+        return ""
+    return f"The same file was applied on {earlier.finished_at:%Y-%m-%d at %H:%M} UTC."
 
 
-def _count(job: Job) -> None:
-    outcomes = list(job.rows.exclude(outcome=JobRow.Outcome.READY).values_list("outcome", flat=True))
-    failed = outcomes.count(JobRow.Outcome.FAILED)
-    Job.objects.filter(pk=job.pk).update(done=len(outcomes) - failed, failed=failed)
+def _apply(job: Job) -> outbox.Finish | None:
+    """Apply batch after batch; when the turn is over, another row of work goes on with the rest."""
+    stop = time.monotonic() + TURN_SECONDS
+    last = 0
+    while (done := _batch(job, after=last)) is not None:
+        last = done
+        if time.monotonic() > stop:
+            return lambda: outbox.put(topic="import", subject=job.pk, cause=f"apply after {last}",
+                                      payload={"step": "apply"})  # fmt: skip
+    move(job, S.DONE, allowed=MOVES, finished_at=timezone.now(), message="")
+    return None
+
+
+def _batch(job: Job, *, after: int) -> int | None:
+    """Apply the next rows that are ready; returns the last one's number, None when none is left."""
+    kind = kinds()[job.kind]
+    apply: Apply = import_string(kind.apply)
+    with transaction.atomic():
+        # One worker at a time: a second one that was called by mistake waits here.
+        Job.objects.select_for_update(no_key=True).get(pk=job.pk)
+        ready = job.rows.filter(outcome=O.READY, number__gt=after).order_by("number")
+        rows = list(ready[: kind.batch])
+        if not rows:
+            return None
+        apply(job, rows)
+        left = [row.number for row in rows if row.outcome == O.READY]
+        if left:
+            raise AssertionError(f"{kind.apply} left rows {left[:5]} without an outcome")
+        JobRow.objects.bulk_update(rows, ["outcome", "column", "message", "data"])
+        failed = sum(row.outcome == O.FAILED for row in rows)
+        Job.objects.filter(pk=job.pk).update(
+            done=F("done") + len(rows) - failed, failed=F("failed") + failed
+        )
+    return rows[-1].number
+
+
+# --- what is forgotten ---------------------------------------------------------------------------
+
+
+def prune(now: datetime) -> dict[str, int]:
+    """Forget what files held, which may be personal data; discard what nobody decided about."""
+    undecided = Job.objects.filter(state=S.PREVIEW, created_at__lt=now - KEEP_UNDECIDED)
+    old = Job.objects.filter(state__in=ENDED, finished_at__lt=now - KEEP_FILES)
+    rows = JobRow.objects.filter(
+        job__in=Job.objects.filter(state__in=ENDED, finished_at__lt=now - KEEP_ROWS)
+    )
+    for job in undecided:
+        discard(job)
+    held = list(old.exclude(file="").exclude(file=None))
+    for job in held:
+        _forget(job)
+    return {"files": len(held), "job_rows": rows.delete()[0]}
+
+
+def _forget(job: Job) -> None:
+    job.rows.exclude(data={}).update(data={})
+    if job.file:  # still named until it is gone, so that a crash in between is made good later
+        job.file.delete(save=False)
+        Job.objects.filter(pk=job.pk).update(file="")

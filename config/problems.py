@@ -1,75 +1,147 @@
 """Every error answer of the API is application/problem+json (RFC 9457)."""
 
+import logging
+from collections.abc import Iterator
 from typing import Any
 
-from django.db import OperationalError
-from drf_standardized_errors.formatter import ExceptionFormatter
+from django.core.exceptions import RequestDataTooBig
+from django.db import DataError, InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.views import defaults
 from drf_standardized_errors.handler import ExceptionHandler
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, ErrorDetail, ParseError, ValidationError
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 
-from config.api import Unavailable
+from config.api import TooLarge, Unavailable, pointer_to
 from config.middleware import request_id
 
 PROBLEM_TYPE = "https://maestro.example/problems/"
+CONTENT_TYPE = "application/problem+json"
+API = "/api/"
+
+log = logging.getLogger(__name__)
+Entry = dict[str, str]
 
 
-class ProblemFormatter(ExceptionFormatter):
-    """RFC 9457: type, title, status, detail, and one entry per field with its JSON pointer."""
-
-    def format_error_response(self, error_response: Any) -> dict[str, Any]:
-        errors = error_response.errors
-        codes = {error.code for error in errors}
-        code = "invalid" if error_response.type == "validation_error" else codes.pop()
-        found = getattr(self.exc, "problems", None)
-        entries = (
-            [{"pointer": p, "code": c, "detail": d} for p, c, d in found]
-            if found is not None
-            else [
-                {"pointer": _pointer(e.attr), "code": e.code, "detail": e.detail}
-                for e in errors
-                if e.attr is not None or error_response.type == "validation_error"
-            ]
-        )
-        return {
-            "type": f"{PROBLEM_TYPE}{code}",
-            "title": code.replace("_", " ").capitalize(),
-            "status": getattr(self.exc, "status_code", 500),
-            "code": code,
-            "detail": _summary(entries) or str(errors[0].detail),
-            "errors": entries,
-            "request_id": request_id.get(),
-        }
-
-
-def _pointer(attr: str | None) -> str:
-    return "/" if attr in (None, "", "non_field_errors") else "/" + attr.replace(".", "/")
-
-
-def _summary(entries: list[dict[str, str]]) -> str:
-    if not entries:
-        return ""
-    more = f" (and {len(entries) - 1} more)" if len(entries) > 1 else ""
-    return f"{entries[0]['pointer']}: {entries[0]['detail']}{more}"
+# --- answers of the API's own views --------------------------------------------------------------
 
 
 class ProblemHandler(ExceptionHandler):
     """Says so when the database is away instead of failing in words of its driver."""
 
     def convert_known_exceptions(self, exc: Exception) -> Exception:
-        if isinstance(exc, OperationalError):
+        if isinstance(exc, OperationalError | InterfaceError):
             return Unavailable()
+        if isinstance(exc, DataError):
+            # Checks come first; what they let through must still be no 500, but be seen by us.
+            log.error("a request reached the database with a value it cannot hold", exc_info=exc)
+            return ValidationError("The request holds a value that cannot be stored.")
         return super().convert_known_exceptions(exc)
+
+    def format_exception(self, exc: APIException) -> dict[str, Any]:
+        entries = list(_entries(exc))
+        code = "invalid" if isinstance(exc, ValidationError) else _code(exc)
+        return problem(exc.status_code, code, _detail(exc, entries), entries)
 
 
 def problem_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler: every error answer is application/problem+json."""
-    handler = ProblemHandler(exc, context)
-    response = handler.run()
+    response = ProblemHandler(exc, context).run()
     if response is not None:
-        converted = handler.convert_known_exceptions(exc)
-        response.data = ProblemFormatter(converted, context, exc).run() if isinstance(
-            converted, APIException
-        ) else response.data  # fmt: skip
-        response.content_type = "application/problem+json"
+        response.content_type = CONTENT_TYPE
     return response
+
+
+def problem(status: int, code: str, detail: str, errors: list[Entry]) -> dict[str, Any]:
+    """RFC 9457: type, title, status, detail, and one entry per field with its JSON pointer."""
+    return {
+        "type": f"{PROBLEM_TYPE}{code}",
+        "title": code.replace("_", " ").capitalize(),
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "errors": errors,
+        "request_id": request_id.get(),
+    }
+
+
+def _code(exc: APIException) -> str:
+    codes = exc.get_codes()
+    return codes if isinstance(codes, str) else "invalid"
+
+
+def _entries(exc: APIException) -> Iterator[Entry]:
+    """One entry per field; what is wrong with the body as a whole points at "/"."""
+    found = getattr(exc, "problems", None)
+    if found is not None:
+        yield from ({"pointer": p, "code": c, "detail": d} for p, c, d in found)
+    elif isinstance(exc, ValidationError | ParseError):
+        yield from flat(exc.detail)
+
+
+def flat(detail: Any, pointer: str = "") -> Iterator[Entry]:
+    """The errors of a serializer, however nested, each with the JSON pointer of its field."""
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            whole = name == api_settings.NON_FIELD_ERRORS_KEY
+            yield from flat(inner, pointer if whole else pointer_to(pointer, name))
+    elif isinstance(detail, list):
+        for i, inner in enumerate(detail):
+            plain = isinstance(inner, str)
+            yield from flat(inner, pointer if plain else f"{pointer}/{i}")
+    else:
+        code = detail.code if isinstance(detail, ErrorDetail) else "invalid"
+        yield {"pointer": pointer or "/", "code": code, "detail": str(detail)}
+
+
+def _detail(exc: APIException, entries: list[Entry]) -> str:
+    if not entries or isinstance(exc, ParseError):
+        return str(exc.detail)
+    more = f" (and {len(entries) - 1} more)" if len(entries) > 1 else ""
+    return f"{entries[0]['pointer']}: {entries[0]['detail']}{more}"
+
+
+# --- answers of Django itself (config/urls.py names them) ----------------------------------------
+
+
+def _plain(status: int, code: str, detail: str) -> JsonResponse:
+    return JsonResponse(problem(status, code, detail, []), status=status, content_type=CONTENT_TYPE)
+
+
+def _is_api(request: HttpRequest) -> bool:
+    return request.path_info.startswith(API)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """handler400: an unknown host, a broken upload, too many fields, a body over the limit."""
+    too_large = isinstance(exception, RequestDataTooBig)
+    if _is_api(request):
+        if too_large:
+            return _plain(413, TooLarge.default_code, TooLarge.default_detail)
+        return _plain(400, "bad_request", "The request is not one this server can read.")
+    if too_large:
+        words = "What was sent is larger than the limit. Go back and send less, or split the file."
+        return HttpResponse(words, status=413, content_type="text/plain; charset=utf-8")
+    return defaults.bad_request(request, exception)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """handler403."""
+    if _is_api(request):
+        return _plain(403, "permission_denied", "You may not do this.")
+    return defaults.permission_denied(request, exception)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """handler404: no such path."""
+    if _is_api(request):
+        return _plain(404, "not_found", "There is nothing at this path; see /api/v1/docs/.")
+    return defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    """handler500: our fault; the log has the request's id."""
+    if _is_api(request):
+        return _plain(500, "error", "Something broke here. It was logged; nothing was written.")
+    return defaults.server_error(request)

@@ -9,7 +9,7 @@ from django.urls import reverse_lazy
 from config import embedded
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = BASE_DIR / "var"
+VAR_DIR = embedded.VAR  # var beside manage.py, unless the environment names VAR_DIR
 
 env = environ.Env()
 # A second terminal (`manage.py shell`, `manage.py demo`) finds the servers that `make run` started.

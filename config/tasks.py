@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from celery import shared_task
 from django.utils import timezone
 
-from config import outbox
+from config import jobs, outbox
 from config.models import IdempotencyKey, JobRun, OutboxRow
 
 KEEP_ANSWERS = timedelta(days=7)
@@ -40,7 +40,8 @@ def tick() -> None:
 
 @shared_task(name="config.tasks.prune", ignore_result=True)
 def prune() -> None:
-    """Drop stored answers, finished work and old slots: history lives in events and ledgers."""
+    """Drop stored answers, finished work, old slots and what uploaded files held: history lives in
+    events and ledgers."""
     with once("prune", every_seconds=3600) as run:
         if run is None:
             return
@@ -49,4 +50,5 @@ def prune() -> None:
             "answers": IdempotencyKey.objects.filter(created_at__lt=now - KEEP_ANSWERS).delete()[0],
             "work": OutboxRow.objects.filter(done_at__lt=now - KEEP_DONE_WORK).delete()[0],
             "slots": JobRun.objects.filter(slot__lt=now - KEEP_ANSWERS).delete()[0],
+            **jobs.prune(now),
         }

@@ -11,7 +11,7 @@ from reports import views as reports
 api = [
     path("", include("orders.urls")),
     path("", include("inventory.urls")),
-    # routing
+    path("", include("routing.urls")),
     path("", include("fulfillment.api_urls")),
     path("", include("returns.api_urls")),
     path("openapi.json", SpectacularAPIView.as_view(), name="openapi"),

@@ -61,7 +61,9 @@ def as_problems() -> Iterator[None]:
         rows = [(f"/{name.replace(' ', '_')}", "required", "is missing") for name in error.missing]
         raise Problems("invalid", rows, status_code=400) from error
     except work.UnknownLine as error:
-        raise Problems("invalid", [("/lines", "unknown_line", str(error))], status_code=400) from error
+        raise Problems(
+            "invalid", [("/lines", "unknown_line", str(error))], status_code=400
+        ) from error
     except work.InFuture as error:
         raise Problems("invalid", [("/at", "in_future", str(error))], status_code=400) from error
     except CONFLICTS as error:

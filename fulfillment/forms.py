@@ -48,9 +48,7 @@ class RefuseForm(forms.Form):
 
     def keep(self) -> dict[int, int]:
         """Units that can be given, by line id."""
-        return {
-            line.pk: self.cleaned_data[f"keep_{line.pk}"] or 0 for line in self.card.lines
-        }
+        return {line.pk: self.cleaned_data[f"keep_{line.pk}"] or 0 for line in self.card.lines}
 
 
 class ShipForm(forms.Form):
@@ -69,6 +67,4 @@ class ShipForm(forms.Form):
 class CollectForm(forms.Form):
     """Who came for it."""
 
-    name = forms.CharField(
-        max_length=100, error_messages={"required": "Write down who took it."}
-    )
+    name = forms.CharField(max_length=100, error_messages={"required": "Write down who took it."})

@@ -5,6 +5,7 @@ Everything works as a plain form with a redirect; htmx only spares the reload of
 
 import secrets
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,7 @@ from django.urls import reverse_lazy
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
+from django_htmx.http import HttpResponseClientRedirect
 from psycopg.errors import LockNotAvailable
 
 from config.models import IdempotencyKey
@@ -29,8 +31,22 @@ from fulfillment.models import FulfillmentOrder
 from inventory.models import Location
 from orders.models import Hold
 
-staff_only = login_required(login_url=reverse_lazy("store:login"))
+View = Callable[..., HttpResponse]
+LOGIN = reverse_lazy("store:login")
 PICK_WITHOUT_SCAN = "fulfillment.pick_without_scan"
+
+
+def staff_only(view: View) -> View:
+    """Signed-in people only; a part of a page that was asked for sends the whole page to the door."""
+    guarded = login_required(login_url=LOGIN)(view)
+
+    @wraps(view)
+    def door(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.htmx and not request.user.is_authenticated:  # type: ignore[attr-defined]
+            return HttpResponseClientRedirect(str(LOGIN))
+        return guarded(request, *args, **kwargs)
+
+    return door
 
 
 class Login(LoginView):
@@ -45,7 +61,7 @@ class Login(LoginView):
 class Logout(LogoutView):
     """Out again, by POST."""
 
-    next_page = reverse_lazy("store:login")
+    next_page = LOGIN
 
 
 # --- the board -----------------------------------------------------------------------------------
@@ -108,20 +124,24 @@ def _page(
     request: HttpRequest, row: FulfillmentOrder, *, status: int = 200, **extra: Any
 ) -> HttpResponse:
     card = board.card(row, now=timezone.now())
-    holds = Hold.objects.filter(order=row.order, state=Hold.State.OPEN, blocks__contains=["ship"])
+    contact = getattr(row.order, "contact", None)
+    packed = row.state == FulfillmentOrder.State.PACKED
+    carriers = board.carriers(row.location) if packed else []
     context = {
-        "card": card, "row": row, "here": row.location, "holds": holds,
-        "contact": getattr(row.order, "contact", None), "parcels": row.parcels.order_by("id"),
+        "card": card, "row": row, "here": row.location, "contact": contact, "carriers": carriers,
+        "holds": Hold.objects.filter(
+            order=row.order, state=Hold.State.OPEN, blocks__contains=["ship"]
+        ),
+        "parcels": row.parcels.order_by("id"),
         "gone": not card.lines and row.state not in ("done", "refused", "canceled"),
         "refusable": row.state in work.REFUSABLE, "token": secrets.token_urlsafe(16),
         "may_pick_all": request.user.has_perm(PICK_WITHOUT_SCAN),  # type: ignore[union-attr]
-        "refuse_form": RefuseForm(card), "ship_form": ShipForm(), "collect_form": CollectForm(),
+        "refuse_form": RefuseForm(card),
+        "ship_form": ShipForm(initial={"carrier": next(iter(carriers), "")}),
+        "collect_form": CollectForm(initial={"name": contact.name if contact else ""}),
         **extra,
     }  # fmt: skip
-    if row.state == FulfillmentOrder.State.PACKED:
-        context["carriers"] = board.carriers(row.location)
-    part = bool(request.htmx) and "board" not in request.GET  # type: ignore[attr-defined]
-    template = "store/work.html" if part else "store/order.html"
+    template = "store/work.html" if request.htmx else "store/order.html"  # type: ignore[attr-defined]
     return render(request, template, context, status=status)
 
 

@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from config.api import check_parameters, shown
 from inventory import availability
 
 MAX_SKUS = 1000
@@ -37,19 +38,25 @@ class AvailabilityView(APIView):
         responses=AvailabilityRow(many=True),
     )
     def get(self, request: Request) -> Response:
-        skus = [sku for given in request.query_params.getlist("sku") for sku in given.split(",")]
-        if not skus or len(skus) > MAX_SKUS:
-            raise ValidationError({"sku": f"name 1 to {MAX_SKUS} SKUs, as sku=A&sku=B or sku=A,B"})
-        if any("\x00" in sku for sku in skus):
-            raise ValidationError({"sku": "holds a NUL"})
+        skus = _wanted(request)
         channel = request.auth.channel  # type: ignore[union-attr]
         if channel is None:
             raise PermissionDenied("This is a stock point's key; a channel's is needed.")
         found = {row.sku: row for row in availability.available(pool=channel.pool_id, skus=skus)}
-        unknown = [sku for sku in skus if sku not in found]
+        unknown = [shown(sku) for sku in skus if sku not in found]
         if unknown:
             raise ValidationError({"sku": f"unknown: {', '.join(unknown[:10])}"})
-        return Response([_row(found[sku]) for sku in dict.fromkeys(skus)])
+        return Response([_row(found[sku]) for sku in skus])
+
+
+def _wanted(request: Request) -> list[str]:
+    check_parameters(request, {"sku"})
+    given = [sku for value in request.query_params.getlist("sku") for sku in value.split(",")]
+    if not 0 < len(given) <= MAX_SKUS:
+        raise ValidationError({"sku": f"name 1 to {MAX_SKUS} SKUs, as sku=A&sku=B or sku=A,B"})
+    if any("\x00" in sku for sku in given):
+        raise ValidationError({"sku": "holds a NUL"})
+    return list(dict.fromkeys(given))
 
 
 def _row(row: availability.Availability) -> dict:

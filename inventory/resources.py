@@ -5,23 +5,33 @@ from typing import ClassVar
 from import_export import fields, resources
 from import_export.widgets import CharWidget
 
+from config.tables import became_a_number
 from inventory.models import Product
 
 
 class CodeWidget(CharWidget):
     """A code is text: what a spreadsheet turned into a number is refused with a hint."""
 
-    def clean(self, value: object, row: object = None, **options: object) -> str:
-        if isinstance(value, float) or (isinstance(value, str) and "E+" in value.upper()):
-            raise ValueError(f"{value!r} looks like a number; format the column as text")
-        return str(value or "").strip()
+    def __init__(self, *, required: bool = True) -> None:
+        super().__init__()
+        self.required = required
+
+    def clean(self, value: object, row: object = None, **options: object) -> str | None:
+        text = "" if value is None else str(value).strip()
+        if not text and not self.required:
+            return None
+        if not isinstance(value, str | None) or became_a_number(text):
+            raise ValueError(f"{text!r} is a number, not text; format the column as text")
+        if not text.isprintable():
+            raise ValueError(f"{text!r} holds characters that no code has")
+        return text
 
 
 class ProductResource(resources.ModelResource):
     """Products by SKU; unchanged rows are skipped, and rows go in by bulk."""
 
     sku = fields.Field("sku", "sku", widget=CodeWidget())
-    gtin = fields.Field("gtin", "gtin", widget=CodeWidget())
+    gtin = fields.Field("gtin", "gtin", widget=CodeWidget(required=False))
 
     class Meta:
         model = Product

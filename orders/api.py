@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from config.api import Conflict, Problems, idempotent, parse_json, read_body
+from inventory.models import Location
 from orders import capture, lifecycle, queries
 from orders.connectors import shopify_webhook
 from orders.connectors.base import CannotMap
@@ -317,10 +318,22 @@ class ShopifyOrderView(APIView):
         if channel is None or not secret or not shopify_webhook.verify(body, signature, secret):
             raise AuthenticationFailed("The signature does not fit this shop's secret.")
         try:
-            data = shopify_webhook.order_from_webhook(parse_json(body))
+            data = shopify_webhook.order_from_webhook(
+                parse_json(body), pickup_locations=_pickup_codes()
+            )
         except CannotMap as error:
-            rows = [(f"/{p.field}", "cannot_map", p.reason) for p in error.problems]
+            rows = [(_pointer(p.field), "cannot_map", p.reason) for p in error.problems]
             raise Problems("cannot_map", rows, status_code=422) from error
         payload = OrderPayload(data=data)
         payload.is_valid(raise_exception=True)
         return take(request, channel, payload.validated_data, source="shopify")
+
+
+def _pickup_codes() -> dict[str, str]:
+    """Shopify names a pick-up location; ours are found by that name."""
+    return dict(Location.objects.filter(can_pickup=True, active=True).values_list("name", "code"))
+
+
+def _pointer(path: str) -> str:
+    """The JSON pointer of a connector's path: line_items[1].sku is /line_items/1/sku."""
+    return "/" + path.replace("[", "/").replace("]", "").replace(".", "/")

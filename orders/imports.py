@@ -11,7 +11,7 @@ from rest_framework.exceptions import ErrorDetail
 from config import forms
 from config.jobs import FileProblem
 from config.models import Job, JobRow
-from inventory.models import Product
+from inventory.models import Location, Product
 from orders import capture
 from orders.connectors import shopify_csv
 from orders.connectors.base import CannotMap
@@ -38,7 +38,7 @@ def check(job: Job) -> Iterator[JobRow]:
     assert job.file is not None
     channel = SalesChannel.objects.get(code=job.params["channel"])
     with job.file.open("rb") as stream:
-        found = iter(shopify_csv.read(stream))
+        found = iter(shopify_csv.read(stream, pickup_locations=_pickup_codes()))
         try:
             while batch := list(islice(found, READ_AHEAD)):
                 yield from _known([_row(job, one) for one in batch], channel)
@@ -119,3 +119,7 @@ def apply(job: Job, rows: Sequence[JobRow]) -> None:
         else:
             row.outcome, row.message = O.CREATED, Order(pk=placed.order_id).number
         row.data = {}  # personal data is in the order now, not in the job
+
+
+def _pickup_codes() -> dict[str, str]:
+    return dict(Location.objects.filter(can_pickup=True, active=True).values_list("name", "code"))

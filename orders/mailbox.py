@@ -68,6 +68,14 @@ def read(folder: Path, name: str, *, whole: bool) -> Mail:
     with file.open("rb") as stream:
         content = stream.read(LARGEST if whole else HEADER_BYTES)
         caught_at = datetime.fromtimestamp(file.stat().st_mtime, tz=UTC)
+    try:
+        return _parsed(content, name, caught_at, whole=whole)
+    except Exception:  # the parser stumbles over some broken headers in ways of its own
+        raw = content.decode("latin-1") if whole else ""
+        return Mail(name, caught_at, "(unreadable message)", "", "", "", text=raw)
+
+
+def _parsed(content: bytes, name: str, caught_at: datetime, *, whole: bool) -> Mail:
     parser = BytesParser(policy=policy.default)
     message: Any = parser.parsebytes(content, headersonly=not whole)
     return Mail(
@@ -83,10 +91,7 @@ def read(folder: Path, name: str, *, whole: bool) -> Mail:
 
 
 def _header(message: EmailMessage, name: str) -> str:
-    try:
-        return " ".join(str(message.get(name, "")).split())
-    except (ValueError, IndexError, AttributeError):  # what the parser does on broken headers
-        return "(unreadable)"
+    return " ".join(str(message.get(name, "")).split())
 
 
 def _part(message: EmailMessage, kind: str) -> str:

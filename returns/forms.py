@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 
-from orders.notifications.words import one_line
 from returns.models import Return
 from returns.process import Refused
 from returns.returnable import Room
@@ -59,11 +58,11 @@ class ReturnForm(forms.Form):
 
 
 def _units(room: Room) -> forms.Field:
-    label = f"How many of {one_line(room.line.name)}"
+    label = f"How many of {room.name}"
     if room.open > MOST_CHOICES:
         return forms.IntegerField(label=label, required=False, min_value=0, max_value=room.open)
     choices = [(0, "Keep")] if room.open == 1 else [(0, "None")]
     choices += [(n, "Send back" if room.open == 1 else str(n)) for n in range(1, room.open + 1)]
     return forms.TypedChoiceField(
-        label=label, required=False, choices=choices, coerce=int, empty_value=0
+        label=label, required=False, choices=choices, coerce=int, empty_value=None
     )

@@ -34,6 +34,11 @@ class Room:
     until: datetime | None
 
     @property
+    def name(self) -> str:
+        """What is bought of the line, in the words of a customer."""
+        return name_of(self.line)
+
+    @property
     def left(self) -> int:
         """Units that may come back if staff overlook the window."""
         return max(self.shipped - self.taken, 0)
@@ -49,6 +54,14 @@ class Room:
         return self.until.date() - timedelta(days=1) if self.until else None
 
 
+def name_of(line: OrderLine) -> str:
+    """The product's name with its color and size, unless the channel put them into the name."""
+    name = words.one_line(line.name)
+    known = name.casefold()
+    more = [part for part in (line.product.color, line.product.size) if part]
+    return ", ".join([name, *(part for part in more if part.casefold() not in known)])
+
+
 def rooms(order: Order, *, now: datetime) -> dict[int, Room]:
     """The room of every line of an order, by line id; four statements whatever the lines."""
     zone = time_zone(order)
@@ -56,7 +69,7 @@ def rooms(order: Order, *, now: datetime) -> dict[int, Room]:
     gone = _gone(order)
     return {
         line.pk: _room(line, gone[line.pk], taken.get(line.pk, 0), zone, now)
-        for line in order.lines.order_by("position")
+        for line in order.lines.select_related("product").order_by("position")
     }
 
 

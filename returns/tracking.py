@@ -16,7 +16,7 @@ from orders.models import Allocation, Notification, Order, OrderContact, OrderLi
 from orders.money import in_words
 from orders.notifications import words
 from returns.models import Return, ReturnLine
-from returns.returnable import rooms
+from returns.returnable import name_of, rooms
 
 A = Allocation.State
 T = Parcel.Tracking
@@ -59,7 +59,8 @@ class Shipment:
 class Bought:
     """One line of the order, with what became of its units."""
 
-    line: OrderLine
+    quantity: int
+    name: str
     total: str
     notes: Sequence[str]
 
@@ -94,6 +95,7 @@ class Tracking:
     zone: ZoneInfo
     headline: str
     promise: str
+    late: bool
     city: str
     shipments: Sequence[Shipment]
     bought: Sequence[Bought]
@@ -110,7 +112,7 @@ def of(order: Order, *, now: datetime) -> Tracking:
     """Read the page of an order, in a number of statements that does not depend on its size."""
     contact = OrderContact.objects.filter(order=order).first()
     zone = words.zone_of(order, contact)
-    slices = list(order.allocations.select_related("line", "location").order_by("id"))
+    slices = list(order.allocations.select_related("line__product", "location").order_by("id"))
     parcels = _parcels(order)
     room = rooms(order, now=now)
     sent_back = _returns(order)
@@ -122,6 +124,7 @@ def of(order: Order, *, now: datetime) -> Tracking:
         zone=zone,
         headline=_headline(order, status, slices),
         promise=_promise(order, slices, zone=zone, now=now),
+        late=order.promised_at is not None and now > order.promised_at,
         city=contact.city if contact else "",
         shipments=[*_waiting(order, slices), *(_parcel(order, p) for p in parcels)],
         bought=_bought(order, slices, sent_back),
@@ -146,6 +149,8 @@ def _headline(order: Order, status: str, slices: Iterable[Allocation]) -> str:
             return "Your order is ready for pick-up"
         if status == "delivered":
             return "You have collected your order"
+    if status == "partially_shipped" and all(piece.state != A.SHIPPED for piece in slices):
+        return HEADLINES["partially_delivered"]
     return HEADLINES[status]
 
 
@@ -165,7 +170,7 @@ def _promise(order: Order, slices: Iterable[Allocation], *, zone: ZoneInfo, now:
 
 
 def _parcels(order: Order) -> list[Parcel]:
-    lines = ParcelLine.objects.select_related("allocation__line").order_by("id")
+    lines = ParcelLine.objects.select_related("allocation__line__product").order_by("id")
     parcels = Parcel.objects.filter(order=order).select_related("location")
     return list(parcels.prefetch_related(Prefetch("lines", lines)).order_by("id"))
 
@@ -258,7 +263,7 @@ def _items(units: Iterable[tuple[OrderLine, int]]) -> list[tuple[int, str]]:
         sums[line.pk] += quantity
         lines[line.pk] = line
     ordered = sorted(lines.values(), key=lambda line: line.position)
-    return [(sums[line.pk], words.one_line(line.name)) for line in ordered]
+    return [(sums[line.pk], name_of(line)) for line in ordered]
 
 
 # --- what was bought, and money ------------------------------------------------------------------
@@ -270,8 +275,8 @@ def _bought(order: Order, slices: Iterable[Allocation], returns: Iterable[Return
         if piece.state == A.CANCELED:
             canceled[piece.line_id] += piece.quantity
     back: dict[int, int] = defaultdict(int)
-    for line in (line for rma in returns for line in rma.lines.all()):
-        back[line.order_line_id] += line.received
+    for sent in (sent for rma in returns for sent in rma.lines.all()):
+        back[sent.order_line_id] += sent.received
     found = []
     for line in order.lines.select_related("product").order_by("position"):
         notes = [
@@ -279,7 +284,8 @@ def _bought(order: Order, slices: Iterable[Allocation], returns: Iterable[Return
             for units, what in ((canceled[line.pk], "canceled"), (back[line.pk], "came back"))
             if units
         ]
-        found.append(Bought(line, in_words(line.total, order.currency), notes))
+        total = in_words(line.total, order.currency)
+        found.append(Bought(line.quantity, name_of(line), total, notes))
     return found
 
 
@@ -306,7 +312,9 @@ def _why(refund: Refund) -> str:
 
 
 def _returns(order: Order) -> list[Return]:
-    lines = ReturnLine.objects.select_related("order_line").order_by("order_line__position")
+    lines = ReturnLine.objects.select_related("order_line__product").order_by(
+        "order_line__position"
+    )
     return list(order.returns.prefetch_related(Prefetch("lines", lines)).order_by("id"))
 
 

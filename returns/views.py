@@ -19,7 +19,7 @@ from orders.models import Order
 from returns import process, tracking
 from returns.forms import KEY, ReturnForm
 from returns.models import Return
-from returns.returnable import rooms, time_zone
+from returns.returnable import name_of, rooms, time_zone
 
 ACTOR = "customer"
 View = Callable[..., HttpResponse]
@@ -112,8 +112,9 @@ def cancel_page(request: HttpRequest, order: Order, *, token: str, pk: int) -> H
     """Asks once more, then drops a return of which nothing arrived yet."""
     rma = get_object_or_404(order.returns, pk=pk)
     if request.method == "GET":
-        lines = rma.lines.select_related("order_line").order_by("order_line__position")
-        return _show(request, "cancel", rma=rma, lines=lines, order=order, token=token)
+        lines = rma.lines.select_related("order_line__product").order_by("order_line__position")
+        items = [(line.expected, name_of(line.order_line)) for line in lines]
+        return _show(request, "cancel", rma=rma, items=items, order=order, token=token)
     try:
         process.cancel(return_id=rma.pk, actor=ACTOR)
         messages.success(request, f"Your return {rma.number} is canceled.")

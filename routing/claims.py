@@ -50,9 +50,7 @@ def share_out(slices: Iterable[Allocation], plan: Mapping[int, Mapping[int, int]
     return Share(placed, left)
 
 
-def _keep(
-    slices: Iterable[Allocation], wanted: Wanted
-) -> tuple[list[Placed], list[Allocation]]:
+def _keep(slices: Iterable[Allocation], wanted: Wanted) -> tuple[list[Placed], list[Allocation]]:
     placed, moving = [], []
     for piece in slices:
         place = piece.location_id if piece.reservation_id else None
@@ -110,7 +108,8 @@ def repoint(
     if not claims and not ending:
         return {}
     _check_all_fit(claims, ending, products)
-    ledger.release([piece.reservation_id for piece in ending], actor=actor, reason="routed")
+    given = [piece.reservation_id for piece in ending if piece.reservation_id is not None]
+    ledger.release(given, actor=actor, reason="routed")
     made = ledger.reserve(claims, owner_type="order", actor=actor)
     if len(made) != len(claims):
         raise Lost("a claim that fitted was not granted")

@@ -1,17 +1,11 @@
 """Who should serve an order: lock, read, decide, re-point the claims, keep the decision.
 
-Imports of other apps use `handle_route`, `handle_shortage` (topics of work), `route` and
-`reroute`. A slice that waits keeps the claim that capture took, even when no plan may use it now:
+A slice that waits keeps the claim that capture took, even when no plan may use it today:
 tomorrow's capacity or a changed rule may. It loses the claim when the place has refused its line,
-or when the stock is not there (`handle_shortage`).
+or when the stock is not there (routing/shortage.py).
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Any
 
 from django.db import transaction
 from django.db.models import Case, F, Value, When
@@ -20,19 +14,18 @@ from django.utils import timezone
 from config import outbox
 from config.models import OutboxRow
 from inventory import ledger
-from inventory.models import Stock
+from inventory.models import Location, Stock
 from orders import events, lifecycle
 from orders.models import Allocation, Order, OrderLine
-from routing import claims, engine, kept, shortage, snapshot
+from routing import claims, kept, queues, shortage, snapshot
 from routing.claims import Lost, Placed
-from routing.kept import Verdict
 from routing.models import Decision, Refusal
+from routing.queues import Wait
 from routing.snapshot import Snapshot, Waiting
 
 ACTOR = "routing"
 ROUNDS = 3  # what a plan counts on may be lost to somebody faster; then it is made anew
-MOST_ATTEMPTS = 10  # no rule set and nobody offers a unit more often (invariant I13)
-FIRST_RETRY, LONGEST_RETRY = timedelta(minutes=5), timedelta(hours=1)
+MOST_ATTEMPTS = 10  # whatever rules or people say, no unit is offered more often (invariant I13)
 
 S, Queue = Allocation.State, Allocation.Queue
 CAUSES = {  # what rang the bell -> what the decision says it was made for
@@ -41,21 +34,22 @@ CAUSES = {  # what rang the bell -> what the decision says it was made for
     "retry": "retried",
     "lost": "retried",
 }
-# What a refusal says about the stock: these units are not to be promised again until counted.
-BLOCKING = {Refusal.Reason.NOT_FOUND, Refusal.Reason.DAMAGED}
+# These refusals say that the stock is not as the books have it: it is not promised again until
+# somebody has counted.
+ABOUT_STOCK = (Refusal.Reason.NOT_FOUND, Refusal.Reason.DAMAGED)
 
 
 def handle_route(row: OutboxRow) -> None:
     """Work of the topic "route": give the order's waiting slices a stock point."""
     event = row.payload.get("event", "")
     try:
-        route(order_id=row.subject, cause=CAUSES.get(event, event or "received"), actor=ACTOR)
+        route(order_id=row.subject, cause=CAUSES.get(event, event or "manual"), actor=ACTOR)
     except Lost as lost:
         raise outbox.Later(str(lost)) from lost
 
 
 def handle_shortage(row: OutboxRow) -> None:
-    """Work of the topic "shortage": claims exceed what is there; the newest give way."""
+    """Work of the topic "shortage": claims exceed what is there, the newest give way."""
     shortage.requeue(
         product=row.payload["product"], location=row.payload["location"], work=row.pk, actor=ACTOR
     )
@@ -64,7 +58,7 @@ def handle_shortage(row: OutboxRow) -> None:
 def route(*, order_id: int, cause: str, actor: str) -> Decision | None:
     """Route what waits of an order; None when nothing waits or a hold forbids it.
 
-    Raises Lost when the stock was lost to others three times; nothing has changed then.
+    Raises Lost when what the plan counted on went to others three times; nothing has changed then.
     """
     with transaction.atomic(savepoint=False):
         return _route(lifecycle.lock(order_id), cause=cause, actor=actor)
@@ -77,9 +71,9 @@ def _route(order: Order, *, cause: str, actor: str) -> Decision | None:
         if not shot.waiting or order.state != Order.State.OPEN:
             return None
         if shot.hold is not None:
-            _wait_for_hold(shot, actor=actor)
+            _keep_waiting(shot, f"on hold: {shot.hold}", actor=actor)
             return None
-        mark = transaction.savepoint()  # to give back the locks of a plan that came too late
+        mark = transaction.savepoint()  # a plan that came too late gives its locks back
         try:
             return _decide(shot, cause=cause, actor=actor)
         except Lost as again:
@@ -88,15 +82,15 @@ def _route(order: Order, *, cause: str, actor: str) -> Decision | None:
     raise lost
 
 
-def _wait_for_hold(shot: Snapshot, *, actor: str) -> None:
-    reason = f"on hold: {shot.hold}"[:200]
-    slices = [
-        one.piece
+def _keep_waiting(shot: Snapshot, reason: str, *, actor: str) -> None:
+    """Leave slices in the queue of those to route, with the reason why they are still there."""
+    waits = [
+        Wait(one.piece, Queue.ROUTING, reason, keeps=not shot.is_useless(one.piece))
         for one in shot.waiting
         if one.piece.queue == Queue.ROUTING and one.piece.queue_reason != reason
     ]
-    _leave(shot, slices, reasons=dict.fromkeys([piece.pk for piece in slices], reason),
-           queue=Queue.ROUTING, actor=actor)  # fmt: skip
+    queues.end_claims(waits, actor=actor, reason="refused")
+    queues.put(waits, now=shot.now)
 
 
 # --- deciding ------------------------------------------------------------------------------------
@@ -104,27 +98,31 @@ def _wait_for_hold(shot: Snapshot, *, actor: str) -> None:
 
 def _decide(shot: Snapshot, *, cause: str, actor: str) -> Decision:
     open_, tired = _sort_out(shot, cause)
-    verdict = kept.ask(shot, open_, tired)
-    claims.lock_capacity(
-        place for place in verdict.places if shot.points[place]["capacity_per_day"] is not None
-    )
+    verdict = kept.ask(shot, open_)
+    claims.lock_capacity(place for place in verdict.places if shot.is_limited(place))
     share = claims.share_out([one.piece for one in open_], verdict.plan)
-    left = [*share.left, *(one.piece for one in tired)]
-    useless = [piece for piece in left if piece.reservation_id and shot.useless(piece)]
+    waits = [_unfillable(shot, piece, verdict.why(piece)) for piece in share.left]
+    waits += [
+        _unfillable(shot, one.piece, f"refused {one.piece.attempt} times: a person decides")
+        for one in tired
+    ]
     moved = claims.repoint(
         order_id=shot.order.pk, moving=[one for one in share.placed if not one.stays],
-        giving_up=useless, products=shot.product_of(), actor=actor,
+        giving_up=[w.piece for w in waits if not w.keeps], products=shot.products(), actor=actor,
     )  # fmt: skip
-    newly = [piece for piece in left if piece.queue != Queue.UNFILLABLE]
+    newly = [w for w in waits if w.piece.queue != Queue.UNFILLABLE]
     _allocate(share.placed, moved)
-    _queue(left, verdict, gone=useless, now=shot.now)
-    decision = kept.keep(shot, verdict, share.placed, left, cause=cause)
-    _tell(decision, share.placed, newly, verdict, shot, actor=actor)
+    queues.put(waits, now=shot.now)
+    decision = kept.keep(shot, verdict, share.placed, [w.piece for w in waits], cause=cause)
+    _tell(shot, decision, share.placed, newly, actor=actor)
     return decision
 
 
 def _sort_out(shot: Snapshot, cause: str) -> tuple[list[Waiting], list[Waiting]]:
-    """Slices to route, and those that were offered as often as the rules allow."""
+    """Slices to route, and those that were offered as often as the rules allow.
+
+    A person who asks for it by hand is allowed more than the rules.
+    """
     most = MOST_ATTEMPTS
     if shot.rules is not None and cause != "manual":
         most = min(shot.rules["max_attempts"], MOST_ATTEMPTS)
@@ -132,21 +130,125 @@ def _sort_out(shot: Snapshot, cause: str) -> tuple[list[Waiting], list[Waiting]]
     return open_, [one for one in shot.waiting if one.piece.attempt >= most]
 
 
+def _unfillable(shot: Snapshot, piece: Allocation, reason: str) -> Wait:
+    keeps = piece.reservation_id is None or not shot.is_useless(piece)
+    return Wait(piece, Queue.UNFILLABLE, reason, keeps=keeps)
+
+
 def _allocate(placed: Sequence[Placed], moved: Mapping[int, int]) -> None:
     if not placed:
         return
-    claim = {
+    held = {
         one.piece.pk: one.piece.reservation_id if one.stays else moved[one.piece.pk]
         for one in placed
     }
-    pieces = [one.piece for one in placed]
-    attempts = [piece.attempt + 1 for piece in pieces]
     lifecycle.move_slices(
-        pieces, S.ALLOCATED, queue="", queue_reason="", next_action_at=None,
+        [one.piece for one in placed], S.ALLOCATED, queue="", queue_reason="", next_action_at=None,
         attempt=F("attempt") + 1,
         location_id=Case(*(When(pk=one.piece.pk, then=Value(one.location)) for one in placed)),
-        reservation_id=Case(*(When(pk=pk, then=Value(made)) for pk, made in claim.items())),
+        reservation_id=Case(*(When(pk=pk, then=Value(claim)) for pk, claim in held.items())),
     )  # fmt: skip
-    for one, attempt in zip(placed, attempts, strict=True):
-        one.piece.attempt, one.piece.location_id = attempt, one.location
-        one.piece.reservation_id = claim[one.piece.pk]
+
+
+def _tell(
+    shot: Snapshot, decision: Decision, placed: Sequence[Placed], newly: Sequence[Wait],
+    *, actor: str,
+) -> None:  # fmt: skip
+    told = []
+    if placed:
+        places = sorted({shot.points[one.location]["code"] for one in placed})
+        told.append((shot.order.pk, "order.routed", {
+            "decision": decision.pk, "locations": places,
+            "slices": sorted(one.piece.pk for one in placed),
+            "units": sum(one.piece.quantity for one in placed),
+        }))  # fmt: skip
+    if newly:
+        told.append((shot.order.pk, "order.unfillable", {
+            "decision": decision.pk, "units": sum(w.piece.quantity for w in newly),
+            "reason": "; ".join(sorted({w.reason for w in newly})),
+        }))  # fmt: skip
+    events.record_many(told, actor=actor)
+
+
+# --- refusals ------------------------------------------------------------------------------------
+
+
+def reroute(
+    *, slices: Sequence[Allocation], reason: str, note: str = "", actor: str
+) -> Decision | None:
+    """A stock point refuses slices of one order (locked, in a transaction): find them another.
+
+    It is not asked again for their lines; what it could not find or found damaged is blocked
+    there. A pick-up is not sent elsewhere: its customer decides. Returns the new decision, None
+    when there is none (pick-up, hold, or others were faster, then a worker tries again at once).
+    """
+    order = lifecycle.lock(slices[0].order_id)
+    refused = _write_refusals(slices, reason=reason, note=note, actor=actor)
+    decision = None
+    if order.delivery == Order.Delivery.PICKUP:
+        waits = [Wait(p, Queue.PICKUP_REFUSED, p.queue_reason, keeps=False) for p in slices]
+        queues.end_claims(waits, actor=actor, reason="refused")
+        queues.put(waits, now=timezone.now())
+    else:
+        decision = _route_refused(order, actor=actor)
+    if reason in ABOUT_STOCK:
+        _block(refused, order=order, reason=reason, actor=actor)
+    return decision
+
+
+def _write_refusals(
+    slices: Sequence[Allocation], *, reason: str, note: str, actor: str
+) -> dict[tuple[int, int], int]:
+    """Refusals, the slices back in the queue, the event; returns units per (product, place)."""
+    products = dict(
+        OrderLine.objects.filter(pk__in={p.line_id for p in slices}).values_list("pk", "product_id")
+    )
+    place = Location.objects.get(allocations=slices[0])
+    Refusal.objects.bulk_create(
+        Refusal(
+            line_id=piece.line_id, allocation_id=piece.pk, location=place,
+            quantity=piece.quantity, reason=reason, note=note[:200], actor=actor,
+        )
+        for piece in slices
+    )  # fmt: skip
+    words = f"refused by {place.name}: {Refusal.Reason(reason).label}"
+    lifecycle.move_slices(slices, S.QUEUED, queue=Queue.ROUTING, queue_reason=words)
+    events.record(
+        slices[0].order_id, "allocation.refused", actor=actor, location=place.code, reason=reason,
+        slices=[piece.pk for piece in slices], units=sum(piece.quantity for piece in slices),
+    )  # fmt: skip
+    units: dict[tuple[int, int], int] = {}
+    for piece in slices:
+        row = (products[piece.line_id], place.pk)
+        units[row] = units.get(row, 0) + piece.quantity
+    return units
+
+
+def _route_refused(order: Order, *, actor: str) -> Decision | None:
+    try:
+        return _route(order, cause="refused", actor=actor)
+    except Lost as lost:
+        shot = snapshot.take(order, now=timezone.now())
+        _keep_waiting(shot, f"tried again at once: {lost}", actor=actor)
+        outbox.put(topic="route", subject=order.pk, cause=f"lost:{shot.now.isoformat()}",
+                   payload={"event": "lost"})  # fmt: skip
+        return None
+
+
+def _block(units: Mapping[tuple[int, int], int], *, order: Order, reason: str, actor: str) -> None:
+    """Take refused units out of what can be promised, at most those the books have there.
+
+    Their claims were ended in this transaction, so the stock rows are ours already.
+    """
+    rows = Stock.objects.filter(
+        product_id__in={product for product, _ in units},
+        location_id__in={location for _, location in units},
+    )
+    entries = [
+        ledger.Entry(row.product_id, row.location_id, "block", unavailable=blocked, reason=reason,
+                     cause_type="order", cause_id=order.pk)
+        for row in rows
+        if (blocked := min(units.get((row.product_id, row.location_id), 0),
+                           row.on_hand - row.unavailable)) > 0
+    ]  # fmt: skip
+    ledger.post(sorted(entries, key=lambda e: (e.product, e.location)), actor=actor)

@@ -141,6 +141,9 @@ class Offer(models.Model):
     slices = ArrayField(models.BigIntegerField(), help_text="ids of the slices in it")
     lines = models.PositiveIntegerField()
     units = models.PositiveIntegerField()
+    counts = models.BooleanField(
+        default=True, help_text="takes a place of the day; what is picked up is no parcel"
+    )
     capacity = models.PositiveIntegerField(
         null=True, help_text="parcels the stock point took that day, as it was then"
     )

@@ -71,7 +71,7 @@ WITH pool AS (
      ORDER BY l.id
 ), loaded AS (
     SELECT f.location_id, count(*) AS parcels
-      FROM point p JOIN routing_offer f ON f.location_id = p.id AND f.day = p.day
+      FROM point p JOIN routing_offer f ON f.location_id = p.id AND f.day = p.day AND f.counts
      WHERE p.capacity_per_day IS NOT NULL
        AND EXISTS (SELECT 1 FROM orders_allocation a
                     WHERE a.id = ANY(f.slices) AND a.location_id = f.location_id
@@ -144,15 +144,19 @@ class Snapshot:
     def is_pickup(self) -> bool:
         return self.order.delivery == Order.Delivery.PICKUP
 
-    def product_of(self) -> dict[int, int]:
+    def products(self) -> dict[int, int]:
         """Line id to product id."""
         return {one.piece.line_id: one.product for one in self.waiting}
+
+    def is_limited(self, location: int) -> bool:
+        """Whether a parcel more may be one too many; what is picked up in store never is."""
+        return not self.is_pickup and self.points[location]["capacity_per_day"] is not None
 
     def day(self, location: int) -> date:
         """Today where the stock point is."""
         return date.fromisoformat(self.points[location]["day"])
 
-    def useless(self, piece: Allocation) -> bool:
+    def is_useless(self, piece: Allocation) -> bool:
         """Whether a slice's claim can never serve it: the place has refused its line."""
         return (piece.line_id, piece.location_id) in self.refused
 
@@ -205,7 +209,7 @@ class Snapshot:
         )  # fmt: skip
 
     def _capacity_left(self, key: int, row: Mapping[str, Any]) -> int | None:
-        if row["capacity_per_day"] is None:
+        if not self.is_limited(key):
             return None
         return max(row["capacity_per_day"] - self.parcels[key], 0)
 
@@ -221,7 +225,7 @@ def take(order: Order, *, now: datetime) -> Snapshot:
             },
         )  # fmt: skip
         texts = cursor.fetchone()
-    slices, refused, points, rules, hold, bands, emission, contact = (
+    slices, refused, points, rules, hold, _, emission, contact = (
         text and json.loads(text) for text in texts
     )
     lat, lng, country = contact or (None, None, "")

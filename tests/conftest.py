@@ -13,6 +13,13 @@ def _fast_passwords(settings):
     os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright runs a loop
 
 
+@pytest.fixture(autouse=True)
+def _plain_static_files(settings):
+    # Pages are rendered without collecting (and compressing) static files first.
+    plain = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": {"BACKEND": plain}}
+
+
 @pytest.fixture
 def company(db) -> cast.Company:
     """Two warehouses and two stores, five products, a web channel with its key."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from config.embedded.places import CannotStart
 
-VAR = Path(os.environ.get("VAR_DIR") or Path(__file__).resolve().parents[2] / "var")
+VAR = Path(os.environ.get("VAR_DIR") or Path(__file__).parents[2] / "var").resolve()
 NAMES = ("DATABASE_URL", "BROKER_URL")
 TEST_FOLDER = "maestro-test-"
 LOCK_PATIENCE_SECONDS = 2  # somebody may be asking whether the lock is held

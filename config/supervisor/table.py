@@ -13,6 +13,7 @@ PAGES = {
     "Operations console": "/admin/",
     "Store pages": "/store/",
     "API and its docs": "/api/v1/docs/",
+    "Caught mail": "/admin/mailbox/",
 }
 
 
@@ -47,7 +48,8 @@ def children(*, port: int, mail_port: int | None, var: Path, demo: bool) -> list
         catcher = (MANAGE, "catch_mail", f"--port={mail_port}")
         table += [Child(name="mail", stop=4, late=True, argv=catcher)]
     if demo:
-        play = (MANAGE, "demo", "--orders", "60", "--rate", "2")
+        site = f"--url=http://127.0.0.1:{port}"
+        play = (MANAGE, "demo", "--orders", "60", "--rate", "2", site)
         table += [
             Child(name="wms", stop=1, late=True, argv=(MANAGE, "demo_wms")),
             Child(name="play", stop=1, late=True, once=True, argv=play),

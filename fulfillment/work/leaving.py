@@ -58,9 +58,7 @@ def _is_pickup(order: Order) -> bool:
     return order.delivery == Order.Delivery.PICKUP
 
 
-def ship(
-    *, fulfillment_order_id: int, carrier: str, tracking_number: str, actor: str
-) -> Outcome:
+def ship(*, fulfillment_order_id: int, carrier: str, tracking_number: str, actor: str) -> Outcome:
     """Hand a packed parcel to the carrier; its units leave the stock.
 
     The same carrier and number again answer with the parcel that left. Raises NeedsTracking,

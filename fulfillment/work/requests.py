@@ -128,7 +128,9 @@ def _withdraw(order: Order, lines: Sequence[FulfillmentLine]) -> None:
         line.open = False
     touched = {line.fulfillment_order_id: line.fulfillment_order for line in gone}
     left = {pk: [x for x in lines if x.open and x.fulfillment_order_id == pk] for pk in touched}
-    empty = [pk for pk, still in left.items() if not still and touched[pk].state in FulfillmentOrder.OPEN]
+    empty = [
+        pk for pk, still in left.items() if not still and touched[pk].state in FulfillmentOrder.OPEN
+    ]
     FulfillmentOrder.objects.filter(pk__in=empty, state__in=FulfillmentOrder.OPEN).update(
         state=F.CANCELED, ended_at=timezone.now()
     )

@@ -19,7 +19,7 @@ from orders.notifications import words
 Facts = dict[str, Any]
 Payload = Mapping[str, Any]
 S = Allocation.State
-ENDED_BY_US = (*LEFT, S.CANCELED)
+GONE = (*LEFT, S.CANCELED)
 
 
 class Reason(TextChoices):
@@ -41,8 +41,8 @@ class NotSent(Exception):
 
 def confirmation(order: Order, _payload: Payload) -> Facts:
     """Everything that was bought, what it costs, when it comes."""
-    states = set(order.allocations.values_list("state", flat=True))
-    if states <= {*ENDED_BY_US, S.READY}:
+    slices = list(order.allocations.values_list("state", "reservation_id"))
+    if {state for state, _ in slices} <= {*GONE, S.READY}:
         raise NotSent(Reason.OUTDATED, "every unit has left, is ready or was canceled")
     lines = list(order.lines.order_by("position"))
     shipping = order.shipping_total + (0 if order.tax_included else order.shipping_tax)
@@ -54,6 +54,7 @@ def confirmation(order: Order, _payload: Payload) -> Facts:
         "tax": in_words(order.tax_total, order.currency) if order.tax_total else "",
         "total": in_words(order.total, order.currency),
         "promise": _promise(order),
+        "waiting": any(state == S.QUEUED and claim is None for state, claim in slices),
     }
 
 
@@ -73,7 +74,7 @@ def delivered(order: Order, payload: Payload) -> Facts:
 def _parcel(order: Order, parcel_id: int) -> tuple[Facts, Any]:
     parcels = {parcel.pk: parcel for parcel in order.parcels.order_by("pk")}
     parcel = parcels[parcel_id]
-    waiting = order.allocations.exclude(state__in=ENDED_BY_US)
+    waiting = order.allocations.exclude(state__in=GONE)
     # Units still at one place leave together; those without a place count as one parcel more.
     to_come = len(set(waiting.values_list("location_id", flat=True)))
     units = parcel.lines.values(

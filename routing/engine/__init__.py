@@ -11,7 +11,7 @@ decision, on any day and on any machine.
 """
 
 from . import explain
-from .decision import MAX_CELLS, MAX_WAYS, route
+from .decision import ROOM, route
 from .record import to_json
 from .rules import distances_km
 from .tariff import BadTariff, Tariff
@@ -36,8 +36,7 @@ from .version import ENGINE_VERSION
 
 __all__ = [
     "ENGINE_VERSION",
-    "MAX_CELLS",
-    "MAX_WAYS",
+    "ROOM",
     "BadInput",
     "BadTariff",
     "Candidate",

@@ -194,12 +194,21 @@ class CostModel:
         per_gram = (self.kg_per_gram * self.co2_rate)[rows]
         terms[:, 2] = self.co2_fixed + np.rint(per_gram[:, None] * (units * self.grams)).sum(axis=1)
         terms[:, 3] = self.central[rows]
-        for product, columns in enumerate(self.products if self.over is not None else []):
-            taken = units[:, columns].sum(axis=1, keepdims=True)
-            terms[:, 4] -= self._relief(product, rows, taken)[:, 0]
+        terms[:, 4] = self._overstock(rows, units)
         terms[:, 6] = self.late[rows]
         terms[:, 7] = self.refusal[rows] * lines
         return terms
+
+    def _overstock(self, rows: Ints, units: Floats) -> Floats | float:
+        if self.over is None:
+            return 0.0
+        credited = np.minimum(self.over_alone[rows], units)
+        relief = np.rint(self.relief_alone * credited).sum(axis=1)
+        for product, columns in enumerate(self.products):
+            if len(columns) > 1:
+                taken = units[:, columns].sum(axis=1, keepdims=True)
+                relief += self._relief(product, rows, taken)[:, 0]
+        return -relief
 
     def totals(self, *, rows: Ints, units: Floats) -> Floats:
         """(n,) costs of n parcels, each with the split penalty, as `matrix` has them."""

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import explain, lattice, plan, rules
+from . import exact, explain, rules
 from .cost import CostModel, to_units
 from .evidence import PlanEvidence, units_by_key
-from .repair import Draft, Repair, one_parcel_is_proven_best
+from .repair import Repair, one_parcel_is_proven_best
 from .rules import Floats
 from .tariff import Tariff
 from .types import (
@@ -27,8 +27,8 @@ from .types import (
 )
 from .version import ENGINE_VERSION
 
-MAX_WAYS = 100_000  # length of one pass of the exact plan: 11 lines of 1, or 3 of 8, or 1 of 400
-MAX_CELLS = 2_000_000  # candidates x states
+# How large an order is planned exactly: 12 lines of 1, 7 of 2, 5 of 3, 3 of 10 or 1 of 700 units.
+ROOM = exact.Room(ways=300_000, cells=2_500_000)
 
 
 def route(  # noqa: PLR0917 (by position or by keyword: the six things a decision is made from)
@@ -41,8 +41,8 @@ def route(  # noqa: PLR0917 (by position or by keyword: the six things a decisio
 ) -> Decision:
     """The cheapest plan that sends as much of the lines as the rules and the stock allow.
 
-    Exact over all ways to share units out, as long as the order is within MAX_WAYS and
-    MAX_CELLS; beyond them the plan says `exact=False` unless it can be proven best. The answer
+    Exact over all ways to share units out, as long as the order is within ROOM; beyond it the
+    plan says `exact=False`, unless it can be proven best. The answer
     depends on nothing but the arguments, not even on their order. Raises BadInput.
     """
     screening = rules.screen(
@@ -51,86 +51,39 @@ def route(  # noqa: PLR0917 (by position or by keyword: the six things a decisio
     model = CostModel(screening=screening, policy=policy, tariff=tariff, emission=emission)
     found = _search(model, policy)
     made = _plan(model, found)
-    evidence = PlanEvidence(model=model, made=made, problem=found.problem, solution=found.solution)
+    evidence = PlanEvidence(model=model, made=made, searched=found.searched)
     return Decision(plan=made, version=ENGINE_VERSION, evidence=evidence)
 
 
 class Found(NamedTuple):
-    """A plan in rows and units; how it was found, when it was found by the exact search."""
+    """A plan in rows and units; and the exact search, when it was found by one."""
 
-    draft: Draft
-    exact: bool
-    problem: plan.Problem | None = None
-    solution: plan.Solution | None = None
+    draft: exact.Draft
+    is_exact: bool
+    searched: exact.Exactly | None = None
 
 
 def _search(model: CostModel, policy: Policy) -> Found:
     wanted = np.minimum(model.quantity, model.usable.sum(axis=0))
     if not wanted.any():
-        return Found(draft={}, exact=True)
-    chunks = np.ones(len(wanted))
-    if _fits(model, wanted, chunks):
-        return _exactly(model, policy, wanted, chunks)
-    return _roughly(model, policy, wanted)
-
-
-def _radices(wanted: Floats, chunks: Floats) -> tuple[int, ...]:
-    return tuple(int(digits) + 1 for digits in (wanted / chunks).tolist())
-
-
-def _fits(model: CostModel, wanted: Floats, chunks: Floats) -> bool:
-    radices = _radices(wanted, chunks)
-    if lattice.size(radices) * max(len(model.points), 1) > MAX_CELLS:
-        return False
-    return lattice.first_parcel_ways(radices) <= MAX_WAYS
-
-
-def _exactly(model: CostModel, policy: Policy, wanted: Floats, chunks: Floats) -> Found:
-    states = lattice.lattice(_radices(wanted, chunks))
-    problem = plan.problem(
-        lattice=states,
-        cost=model.matrix(lattice=states, chunks=chunks),
-        line_value=model.price * chunks,
-        line_units=chunks,
-        limit=policy.max_parcels,
-        min_part=None if policy.min_part_value is None else to_units(policy.min_part_value),
-    )
-    solution = plan.solve(problem)
-    draft = {row: states.digits[state] * chunks for row, state in solution.path}
-    return Found(draft=draft, exact=True, problem=problem, solution=solution)
-
-
-def _roughly(model: CostModel, policy: Policy, wanted: Floats) -> Found:
-    repair = Repair(
-        model=model,
-        wanted=wanted,
-        limit=policy.max_parcels,
-        min_part=None if policy.min_part_value is None else to_units(policy.min_part_value),
-    )
-    chunks = _undivided(model, wanted)
-    starts = []
-    if _fits(model, wanted, chunks):
-        starts.append(_exactly(model, policy, wanted, chunks).draft)
-    draft = repair.best(starts)
-    exact = False
-    if len(draft) == 1 and repair.complete(draft):
-        total = float(
-            model.totals(rows=np.array(list(draft)), units=np.array(list(draft.values())))[0]
+        return Found(draft={}, is_exact=True)
+    limit = policy.max_parcels
+    min_part = None if policy.min_part_value is None else to_units(policy.min_part_value)
+    single_units = np.ones(len(wanted))
+    if exact.fits(model, wanted=wanted, chunks=single_units, room=ROOM):
+        searched = exact.solve(
+            model, wanted=wanted, chunks=single_units, limit=limit, min_part=min_part
         )
-        exact = one_parcel_is_proven_best(model=model, wanted=wanted, total=total)
-    return Found(draft=draft, exact=exact)
+        return Found(draft=searched.draft, is_exact=True, searched=searched)
+    draft = Repair(model=model, wanted=wanted, limit=limit, min_part=min_part).best()
+    return Found(draft=draft, is_exact=_is_proven(model, draft, wanted))
 
 
-def _undivided(model: CostModel, wanted: Floats) -> Floats:
-    """Keep lines whole that some point has whole, the longest first, until the order fits."""
-    chunks = np.ones(len(wanted))
-    whole = np.logical_or.reduce(model.usable >= wanted)
-    for line in np.argsort(-wanted, kind="stable"):
-        if _fits(model, wanted, chunks):
-            break
-        if whole[line] and wanted[line]:
-            chunks[line] = wanted[line]
-    return chunks
+def _is_proven(model: CostModel, draft: exact.Draft, wanted: Floats) -> bool:
+    if len(draft) != 1 or not np.array_equal(next(iter(draft.values())), wanted):
+        return False
+    total = float(model.totals(rows=np.array(list(draft)), units=wanted[None, :])[0])
+    return one_parcel_is_proven_best(model=model, wanted=wanted, total=total)
 
 
 # --- the plan ---------------------------------------------------------------------------------
@@ -157,17 +110,17 @@ def _plan(model: CostModel, found: Found) -> Plan:
         unfilled=tuple(sorted(unfilled)),
         total=terms.total,
         terms=terms,
-        exact=found.exact,
+        exact=found.is_exact,
         words=explain.plan_words(
             parcels=parcels,
             unfilled=len(unfilled),
-            exact=found.exact,
+            exact=found.is_exact,
             destination_known=model.screening.destination_known,
         ),
     )
 
 
-def _parcels(model: CostModel, draft: Draft) -> tuple[Parcel, ...]:
+def _parcels(model: CostModel, draft: exact.Draft) -> tuple[Parcel, ...]:
     if not draft:
         return ()
     rows = np.array(sorted(draft), dtype=np.intp)

@@ -8,6 +8,7 @@ import numpy as np
 
 from . import plan, rules
 from .cost import CostModel
+from .exact import Exactly
 from .types import (
     NOTHING,
     Candidate,
@@ -26,12 +27,11 @@ Sent = tuple[tuple[int, int], ...]  # (line key, units), by line key
 
 @dataclass(frozen=True, slots=True)
 class PlanEvidence:
-    """The costs a plan was made from; `problem` and `solution` when it was found exactly."""
+    """The costs a plan was made from, and the exact search when there was one."""
 
     model: CostModel
     made: Plan
-    problem: plan.Problem | None
-    solution: plan.Solution | None
+    searched: Exactly | None
 
     def considered(self) -> tuple[Considered, ...]:
         screening = self.model.screening
@@ -118,9 +118,9 @@ class PlanEvidence:
         ]
 
     def _gaps(self) -> list[tuple[Decimal | None, Sent]]:
-        problem, solution = self.problem, self.solution
-        if problem is None or solution is None:
+        if self.searched is None:
             return [(None, ())] * len(self.model.points)
+        _, problem, solution = self.searched
         totals, states = plan.forced(problem, solution)
         digits = problem.lattice.digits[states].tolist()
         gaps = (totals - solution.total).tolist()

@@ -119,7 +119,8 @@ def _rank(decision: Decision, chosen: Parcel) -> str:
 
 
 def _sends(one: Considered, chosen: Parcel) -> bool:
-    return one.solo is not None and set(chosen.lines) <= set(one.solo.lines)
+    can = dict(one.solo.lines) if one.solo else {}
+    return one.key == chosen.candidate or all(can.get(key, 0) >= some for key, some in chosen.lines)
 
 
 def _runner_up(decision: Decision) -> str:
@@ -160,7 +161,9 @@ def _nothing_sent(decision: Decision) -> str:
     reasons = _and(list(dict.fromkeys(UNFILLED[one.why] for one in decision.plan.unfilled)))
     said = f"Nothing can be sent: {reasons}"
     if causes:
-        said += " (" + ", ".join(f"{times} {words}" for words, times in causes.most_common(3)) + ")"
+        said += (
+            " (" + ", ".join(f"{words}: {times}" for words, times in causes.most_common(3)) + ")"
+        )
     return said + "."
 
 

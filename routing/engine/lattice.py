@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.intp]
 
+SMALL = 2_000  # ways
+
 
 class Splits(NamedTuple):
     """All ways to take a first parcel out of each state 1..n-1, the largest parcel first."""
 
-    part: Ints  # state of the parcel
-    rest: Ints  # state that is left
+    part: NDArray[np.int32]  # state of the parcel
+    rest: NDArray[np.int32]  # state that is left
     starts: Ints  # where the ways of state m begin: starts[m - 1]
 
     def of(self, state: int) -> slice:
@@ -57,7 +59,7 @@ def first_parcel_ways(radices: tuple[int, ...]) -> int:
     )
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=128)
 def lattice(radices: tuple[int, ...]) -> Lattice:
     digits = np.zeros((1, 0))
     for radix in radices:
@@ -66,12 +68,22 @@ def lattice(radices: tuple[int, ...]) -> Lattice:
     return Lattice(radices=radices, digits=digits)
 
 
-@lru_cache(maxsize=64)
 def first_parcels(radices: tuple[int, ...]) -> Splits:
     """Splits whose parcel takes some of the first line that the state has.
 
     One of the parcels must, so a plan is found once and not once per order of its parcels.
     """
+    small = first_parcel_ways(radices) <= SMALL
+    return _small_first_parcels(radices) if small else _large_first_parcels(radices)
+
+
+def any_parcels(radices: tuple[int, ...]) -> Splits:
+    """Splits with every parcel, the empty one too."""
+    small = first_parcel_ways(radices) <= SMALL
+    return _small_any_parcels(radices) if small else _large_any_parcels(radices)
+
+
+def _first_parcels(radices: tuple[int, ...]) -> Splits:
     whole = part = np.zeros(1, dtype=np.intp)
     leading = np.zeros(1, dtype=bool)  # the first line of the state was met, the parcel takes it
     for radix in radices:
@@ -83,13 +95,18 @@ def first_parcels(radices: tuple[int, ...]) -> Splits:
     return _by_state(whole, part)
 
 
-@lru_cache(maxsize=64)
-def any_parcels(radices: tuple[int, ...]) -> Splits:
-    """Splits with every parcel, the empty one too."""
+def _any_parcels(radices: tuple[int, ...]) -> Splits:
     whole = part = np.zeros(1, dtype=np.intp)
     for radix in radices:
         whole, part, _ = _extend(whole, part, radix)
     return _by_state(whole, part)
+
+
+# Many small tables (under 32 kB each) and a few large ones (up to 5 MB) are kept.
+_small_first_parcels = lru_cache(maxsize=1024)(_first_parcels)
+_large_first_parcels = lru_cache(maxsize=8)(_first_parcels)
+_small_any_parcels = lru_cache(maxsize=512)(_any_parcels)
+_large_any_parcels = lru_cache(maxsize=8)(_any_parcels)
 
 
 def _extend(whole: Ints, part: Ints, radix: int) -> tuple[Ints, Ints, Ints]:
@@ -106,4 +123,4 @@ def _by_state(whole: Ints, part: Ints) -> Splits:
     some = whole > 0
     whole, part = whole[some], part[some]
     starts = np.searchsorted(whole, np.arange(1, whole[-1] + 1 if len(whole) else 1))
-    return Splits(part=part, rest=whole - part, starts=starts)
+    return Splits(part=part.astype(np.int32), rest=(whole - part).astype(np.int32), starts=starts)

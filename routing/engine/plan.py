@@ -10,8 +10,8 @@ more. So it is a bound, and exact when no point appears twice. When one does, it
 layer of its own that may be used at most once, and the programme runs again: still a bound, and
 each round settles at least one point, so it ends, with the optimum.
 
-More value sent always wins, then more units, then lower cost; ties go to the larger first parcel,
-then to the lower candidate key.
+More value sent always wins, then more units, then lower cost; ties go to the earlier lines, the
+larger first parcel, the lower candidate key.
 """
 
 from collections import Counter
@@ -80,7 +80,7 @@ def solve(problem: Problem) -> Solution:
     while True:
         bound = Bound(problem, once=once)
         targets = _targets(problem, bound.final)
-        target = min(targets, key=lambda state: (bound.final[state], state))
+        target = min(targets, key=lambda state: (bound.final[state], -state))
         path = bound.trace(target)
         repeated = bound.repeated(path)
         if not repeated:
@@ -211,9 +211,9 @@ class Bound:
         f = self.cheapest.copy()
         f[0] = 0.0
         ways = self._first()
-        parcel = self.cheapest[ways.part]
+        parcel = self.cheapest.take(ways.part)
         while len(ways.part):
-            better = np.minimum(f[1:], np.minimum.reduceat(parcel + f[ways.rest], ways.starts))
+            better = np.minimum(f[1:], np.minimum.reduceat(parcel + f.take(ways.rest), ways.starts))
             if np.array_equal(better, f[1:]):
                 break
             f[1:] = better
@@ -300,6 +300,6 @@ def _one_more(f: Floats, parcel: Floats, others: Floats, ways: Splits) -> Floats
     """min(f, a parcel plus others)."""
     better = f.copy()
     if len(ways.part):
-        total = parcel[ways.part] + others[ways.rest]
+        total = parcel.take(ways.part) + others.take(ways.rest)
         better[1:] = np.minimum(f[1:], np.minimum.reduceat(total, ways.starts))
     return better

@@ -1,22 +1,28 @@
 """A good plan for orders that are too large for the exact one: build greedily, then repair.
 
-Starts: the fullest parcel first, the best value for its cost first, and the best single parcel.
-Repairs, until none helps: give a parcel to a cheaper point, shift a line into another parcel,
-merge two parcels. Never worse than any plan with one parcel, because those are among the starts.
+Starts: the fullest parcel first, the best value for its cost first, the best single parcel, and
+the exact plan that keeps long lines whole, if that fits. Repairs, until none helps: give a parcel
+to a cheaper point, merge two parcels, shift a line into another parcel, and plan the lines of up
+to three parcels again, exactly. Never worse than any plan with one parcel, because the best of
+those is among the starts (a minimum part value may forbid it).
 """
 
-from collections.abc import Callable, Sequence
-from itertools import combinations
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, combinations
 
 import numpy as np
 
+from . import exact
 from .cost import CostModel, Ints
+from .exact import Draft, Room
 from .rules import Bools, Floats
 
-Draft = dict[int, Floats]  # row -> units per line
 Pick = Callable[[Floats, Floats, Floats], int]  # (value, units, cost) of the offers -> which
 
 MAX_ROUNDS = 200
+MAX_REPLANS = 300
+START_ROOM = Room(ways=100_000, cells=2_000_000)
+REPLAN_ROOM = Room(ways=4_000, cells=200_000)  # about 8 lines
 
 
 class Repair:
@@ -29,17 +35,16 @@ class Repair:
         self.wanted = wanted
         self.limit = len(model.points) if limit is None else limit
         self.min_part = min_part
+        self._costs: dict[tuple[int, bytes], float] = {}
 
-    def best(self, starts: Sequence[Draft] = ()) -> Draft:
+    def best(self) -> Draft:
         """The best of all starts after repair; empty when nothing may be sent."""
         single = self._single()
-        built = [self._build(_fullest), self._build(_thriftiest), *starts]
-        drafts: list[Draft] = [single, *(self._repaired(draft) for draft in [*built, single])]
-        drafts += [self._without_small_parts(draft) for draft in drafts]
+        starts = [single, self._build(_fullest), self._build(_thriftiest), self._with_long_lines()]
+        drafts: list[Draft] = [self._repaired(draft) for draft in starts]
+        drafts.append(self._repaired(min(drafts, key=self._rank), replans=MAX_REPLANS))
+        drafts += [single, *(self._without_small_parts(draft) for draft in drafts)]
         return min([{}, *filter(self._allowed, drafts)], key=self._rank)
-
-    def complete(self, draft: Draft) -> bool:
-        return bool(np.array_equal(_sum(draft, self.wanted), self.wanted))
 
     # --- judging ---------------------------------------------------------------------------
 
@@ -48,10 +53,16 @@ class Repair:
         return -float(sent @ self.model.price), -float(sent.sum()), self._cost(draft)
 
     def _cost(self, draft: Draft) -> float:
-        if not draft:
-            return 0.0
-        rows = np.array(list(draft), dtype=np.intp)
-        return float(self.model.totals(rows=rows, units=np.array(list(draft.values()))).sum())
+        return sum(self._parcel_cost(row, units) for row, units in draft.items())
+
+    def _parcel_cost(self, row: int, units: Floats) -> float:
+        key = row, units.tobytes()
+        if key not in self._costs:
+            self._costs[key] = float(self._totals([row], units[None, :])[0])
+        return self._costs[key]
+
+    def _totals(self, rows: Sequence[int] | Ints, units: Floats) -> Floats:
+        return self.model.totals(rows=np.asarray(rows, dtype=np.intp), units=units)
 
     def _allowed(self, draft: Draft) -> bool:
         if self.min_part is None or not draft:
@@ -74,6 +85,18 @@ class Repair:
         offers = self.model.most(self.wanted)
         return _first_pick(self.model, offers, np.arange(len(offers)), _fullest)
 
+    def _with_long_lines(self) -> Draft:
+        chunks = exact.grain(self.model, wanted=self.wanted, room=START_ROOM)
+        if chunks is None:
+            return {}
+        return exact.solve(
+            self.model,
+            wanted=self.wanted,
+            chunks=chunks,
+            limit=self.limit,
+            min_part=self.min_part,
+        ).draft
+
     def _build(self, pick: Pick) -> Draft:
         left, draft = self.wanted.copy(), Draft()
         while left.any() and len(draft) < self.limit:
@@ -88,9 +111,15 @@ class Repair:
 
     # --- repairing -------------------------------------------------------------------------
 
-    def _repaired(self, draft: Draft) -> Draft:
+    def _repaired(self, draft: Draft, replans: int = 0) -> Draft:
+        tried: set[bytes] = set()
         for _ in range(MAX_ROUNDS):
-            better = self._moved(draft) or self._merged(draft) or self._shifted(draft)
+            better = (
+                self._moved(draft)
+                or self._merged(draft)
+                or self._shifted(draft)
+                or self._replanned(draft, tried, replans)
+            )
             if better is None:
                 break
             draft = better
@@ -116,18 +145,66 @@ class Repair:
         return None
 
     def _shifted(self, draft: Draft) -> Draft | None:
-        """A line of one parcel in another parcel that has room for it."""
-        for giver, taker in ((a, b) for a in draft for b in draft if a != b):
-            before = self._cost({row: draft[row] for row in (giver, taker)})
-            for line in np.flatnonzero(draft[giver]):
-                gives, takes = draft[giver].copy(), draft[taker].copy()
-                takes[line] += gives[line]
-                gives[line] = 0.0
-                after = {giver: gives, taker: takes} if gives.any() else {taker: takes}
-                if self._able(takes)[taker] and self._cost(after) < before:
-                    rest = {row: part for row, part in draft.items() if row not in (giver, taker)}
-                    return {**rest, **after}
+        """A line of one parcel in another parcel that has room for it: where it saves most."""
+        best, lowest = None, 0.0
+        for giver, units in draft.items():
+            for taker, line, saving in self._shifts_from(giver, units, draft):
+                if saving < lowest:
+                    best, lowest = (giver, taker, line), saving
+        if best is None:
+            return None
+        giver, taker, line = best
+        after = {row: part.copy() for row, part in draft.items()}
+        after[taker][line] += after[giver][line]
+        after[giver][line] = 0.0
+        return {row: part for row, part in after.items() if part.any()}
+
+    def _shifts_from(
+        self, giver: int, units: Floats, draft: Draft
+    ) -> Iterator[tuple[int, int, float]]:
+        """(taker, line, change of cost) for each line of a parcel and each parcel with room."""
+        lines = np.flatnonzero(units)
+        one_less = np.tile(units, (len(lines), 1))
+        one_less[np.arange(len(lines)), lines] = 0.0
+        gives = np.where(
+            one_less.any(axis=1), self._totals([giver] * len(lines), one_less), 0.0
+        ) - self._parcel_cost(giver, units)
+        for taker, has in draft.items():
+            if taker == giver:
+                continue
+            more = np.tile(has, (len(lines), 1))
+            more[np.arange(len(lines)), lines] += units[lines]
+            takes = self._totals([taker] * len(lines), more) - self._parcel_cost(taker, has)
+            for at in np.flatnonzero(gives + takes < 0):
+                if self._able(more[at])[taker]:
+                    yield taker, int(lines[at]), float(gives[at] + takes[at])
+
+    def _replanned(self, draft: Draft, tried: set[bytes], replans: int) -> Draft | None:
+        """The lines of up to three parcels planned again, exactly, by points free to do so."""
+        left = self.wanted - _sum(draft, self.wanted)
+        now = self._rank(draft)
+        for group in chain.from_iterable(combinations(draft, size) for size in (1, 2, 3)):
+            wanted = np.sum([draft[row] for row in group], axis=0) + left
+            key = bytes(str(group), "ascii") + wanted.tobytes()
+            if len(tried) >= replans:
+                break
+            if key in tried:
+                continue
+            tried.add(key)
+            rest = {row: part for row, part in draft.items() if row not in group}
+            again = {**rest, **self._planned(wanted, rest)}
+            if self._rank(again) < now:
+                return again
         return None
+
+    def _planned(self, wanted: Floats, rest: Draft) -> Draft:
+        chunks = exact.grain(self.model, wanted=wanted, room=REPLAN_ROOM)
+        if chunks is None:
+            return {}
+        limit = self.limit - len(rest)
+        return exact.solve(
+            self.model, wanted=wanted, chunks=chunks, limit=limit, barred=list(rest)
+        ).draft
 
     def _cheaper(self, units: Floats, *, barred: set[int], than: float) -> int | None:
         able = self._able(units)
@@ -135,7 +212,7 @@ class Repair:
         rows = np.flatnonzero(able)
         if not len(rows):
             return None
-        cost = self.model.totals(rows=rows, units=np.tile(units, (len(rows), 1)))
+        cost = self._totals(rows, np.tile(units, (len(rows), 1)))
         at = int(cost.argmin())
         return int(rows[at]) if cost[at] < than else None
 

@@ -109,8 +109,8 @@ class Policy:
     `split_penalty` is asked for each parcel after the first. `refusal_cost` is asked per line of a
     parcel, times the candidate's refusal rate. `min_free_units`: a point with fewer free units of
     a product is left out for its lines (its count is not to be trusted). `min_part_value`: when
-    no point sends everything that can be sent, each parcel, and what is left unsent of it, must
-    be worth at least this; else nothing is sent.
+    what can be sent does not go in one parcel, each parcel must be worth at least this, and so
+    must be what stays behind of it; else nothing is sent.
     """
 
     economic: float = 1.0

@@ -28,7 +28,9 @@ def drain(*topics: str) -> None:
         outbox.drain(topic)
 
 
-def asked(company: Company, *items: tuple[str, int], at: str = "LYON", **changes: Any) -> FulfillmentOrder:
+def asked(
+    company: Company, *items: tuple[str, int], at: str = "LYON", **changes: Any
+) -> FulfillmentOrder:
     """A new fulfillment order at a stock point."""
     only(company, at)
     order = company.place(*items, **changes)

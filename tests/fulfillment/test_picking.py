@@ -15,8 +15,8 @@ from tests.fulfillment.stage import (
     kinds,
     only,
     shipped,
-    states,
     statements,
+    states,
     stock,
     until,
 )

@@ -1,5 +1,6 @@
 """The mail server of a test."""
 
+import logging
 import socket
 
 import pytest
@@ -14,6 +15,7 @@ def post(settings):
         port = free.getsockname()[1]
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
+    logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd tells every line
     office = PostOffice(port)
     office.open()
     yield office

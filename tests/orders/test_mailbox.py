@@ -93,12 +93,14 @@ def test_html_is_shown_only_in_a_frame_that_may_do_nothing(staff, folder):
         b"Subject: =?x?q?=80?=\r\nFrom: <<>>,;\r\n\r\nbody",
         b"Content-Type: text/plain; charset=nonsense\r\n\r\n\xe9",
         b"Content-Type: multipart/mixed\r\n\r\nno boundary",
+        b"Content-Type: text/plain; a*\r\n\r\nthe parser of Python 3.11 stumbles",
         b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n%%%",
     ],
 )  # fmt: skip
 def test_a_broken_message_is_shown_as_well_as_it_can_be(staff, folder, content):
     (folder / "broken.eml").write_bytes(content)
-    assert staff.get(LIST).status_code == 200
+    catch(folder, 1, subject="A good one")
+    assert "A good one" in staff.get(LIST).content.decode()
     assert staff.get(f"{LIST}broken.eml/").status_code == 200
 
 

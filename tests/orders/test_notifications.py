@@ -14,7 +14,7 @@ from fulfillment import work
 from orders import lifecycle, links
 from orders.models import CustomerLink, Notification, OrderContact, OrderEvent
 from orders.notifications import handle
-from tests.orders.post_office import asked, packed, send_all, ship
+from tests.orders.journeys import asked, packed, send_all, ship
 
 ANA = "ana@example.org"
 
@@ -63,11 +63,11 @@ def test_ready_pressed_twice_tells_the_customer_once(company, post):  # case 119
     [task] = packed(order)
     work.ready(fulfillment_order_id=task.pk, actor="lea")
     work.ready(fulfillment_order_id=task.pk, actor="lea")
-    again = asked(order, "pickup.ready")
-    OutboxRow.objects.create(topic="notify", subject=order.pk, cause="again", payload=again.payload)
-    send_all()
-    for row in OutboxRow.objects.filter(topic="notify"):
-        finish(row)
+    row = asked(order, "pickup.ready")
+    again = OutboxRow(topic="notify", subject=order.pk, cause="again", payload=row.payload)
+    again.save()
+    finish(row)
+    finish(again)
     [subject] = post.subjects()
     assert "is ready at Lyon store" in subject
 
@@ -264,7 +264,7 @@ def test_statements_do_not_grow_with_lines(company, post, event):
         with CaptureQueriesContext(connection) as captured:
             finish(row)
         counts.append(len([q for q in captured if "SAVEPOINT" not in q["sql"]]))
-        assert post.text().count("x Tee") in (1, lines)
+        assert post.text().count("x Tee") == lines
     assert counts[0] == counts[1] <= 10
 
 

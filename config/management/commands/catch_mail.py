@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import secrets
 import signal
 from collections.abc import Callable
@@ -47,8 +46,8 @@ async def catch(*, port: int, folder: Path, say: Callable[[str], object]) -> Non
         port=port,
     )
     say(f"Catching mail on 127.0.0.1:{port} into {folder}")
-    async with server:
-        await done.wait()
+    await done.wait()
+    server.close()  # and no waiting for clients that keep a connection open
 
 
 class Keeper:
@@ -69,10 +68,7 @@ class Keeper:
         fresh = path.with_suffix(".new")
         people = ", ".join(envelope.rcpt_tos)
         content = envelope.original_content or b""
-        with fresh.open("wb") as file:
-            file.write(f"X-Caught-For: {people}\r\n".encode() + content)
-            file.flush()
-            os.fsync(file.fileno())
+        fresh.write_bytes(f"X-Caught-For: {people}\r\n".encode() + content)
         fresh.replace(path)
         for old in sorted(self.folder.glob("*.eml"))[:-KEPT]:
             old.unlink(missing_ok=True)

@@ -118,9 +118,7 @@ def overstock(world: World, point: Candidate, sent: list[tuple[Line, int]]) -> i
         taken = sum(some for line, some in sent if line.product == wanted)
         price = min(int(line.unit_price * MONEY) for line in world.lines if line.product == wanted)
         share = world.policy.retail * float(world.policy.overstock_relief)
-        credit -= round(
-            share * price * min(taken, max(point.overstock.get(wanted, 0), 0))
-        )
+        credit -= round(share * price * min(taken, max(point.overstock.get(wanted, 0), 0)))
     return credit
 
 

@@ -14,9 +14,9 @@ from .brute import World
 from .worlds import decide, sent, worlds
 
 thorough = settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
-quick = settings(thorough, max_examples=150)
+quick = settings(thorough, max_examples=60)
 
 
 def as_brute(one: World, decision: Decision) -> brute.Sent:

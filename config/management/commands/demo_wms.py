@@ -1,0 +1,280 @@
+"""manage.py demo_wms: plays the warehouses' own systems for the demo company.
+
+It takes the work that Maestro posts to it, and answers over the public REST API as a warehouse
+would: accept, pick, pack, ship, later the carrier's events; now and then it refuses.
+"""
+
+import heapq
+import itertools
+import json
+import random
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+PORT = 8077
+MOST_TASKS = 5_000  # beyond that it says no, and the outbox asks again later
+MOST_TRIES = 8
+LARGEST = 256 * 1024  # bytes of one message
+TIMEOUT = (3, 15)
+CARRIERS = ("UPS", "DHL", "Colissimo")
+REASONS = ("not_found", "damaged", "too_busy")
+NEXT = {"new": "accept", "accepted": "pick", "picked": "pack", "packed": "ship"}
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast the warehouse is, in seconds; how often it refuses, from 0 to 1."""
+
+    step: float
+    transit: float
+    deliver: float
+    refuse: float
+
+
+@dataclass(frozen=True)
+class Site:
+    """One warehouse: its code and the key with which it calls."""
+
+    code: str
+    key: str
+
+
+@dataclass(order=True)
+class Step:
+    """Something to do at a time."""
+
+    due: float
+    tie: int
+    run: Callable[[], None] = field(compare=False)
+    tries: int = field(default=0, compare=False)
+
+
+class Warehouse:
+    """Does one step of its work after the other, each through the public API."""
+
+    def __init__(self, *, base_url: str, sites: dict[str, Site], pace: Pace) -> None:
+        self.base_url, self.sites, self.pace = base_url.rstrip("/"), sites, pace
+        self.stopping = threading.Event()
+        self.wake = threading.Condition()
+        self.steps: list[Step] = []
+        self.known: set[int] = set()
+        self.dice = random.Random()
+        self.ties = itertools.count()
+        self.session = requests.Session()
+
+    # --- the diary ---
+
+    def later(self, seconds: float, run: Callable[[], None], tries: int = 0) -> None:
+        """Write a step into the diary, with some spread."""
+        due = time.monotonic() + seconds * self.dice.uniform(0.7, 1.3)
+        with self.wake:
+            heapq.heappush(self.steps, Step(due, next(self.ties), run, tries))
+            self.wake.notify()
+
+    def take(self, code: str, message: dict[str, Any]) -> bool:
+        """Take a posted message; False when the diary is full."""
+        if len(self.steps) >= MOST_TASKS:
+            return False
+        work = int(message["fulfillment_order"])
+        if message.get("event") == "fulfillment.requested" and work not in self.known:
+            self.known.add(work)
+            self.later(self.pace.step, lambda: self.advance(self.sites[code], work))
+        return True  # what is withdrawn ends by itself: the next step is answered with 409
+
+    def work(self) -> None:
+        """Do what is due until it is stopped."""
+        while not self.stopping.is_set():
+            step = self._next()
+            if step is None:
+                continue
+            try:
+                step.run()
+            except requests.RequestException:
+                if step.tries < MOST_TRIES:
+                    self.later(2.0 ** (step.tries + 1), step.run, step.tries + 1)
+
+    def _next(self) -> Step | None:
+        with self.wake:
+            now = time.monotonic()
+            if self.steps and self.steps[0].due <= now:
+                return heapq.heappop(self.steps)
+            self.wake.wait(min(self.steps[0].due - now, 1.0) if self.steps else 1.0)
+        return None
+
+    def stop(self) -> None:
+        """End after the step that is being done."""
+        self.stopping.set()
+        with self.wake:
+            self.wake.notify()
+
+    # --- the work ---
+
+    def call(self, site: Site, method: str, path: str, body: dict | None = None) -> Any:
+        """One call of the API; None when it says that there is nothing to do (404, 409)."""
+        answer = self.session.request(
+            method, f"{self.base_url}/api/v1/{path}", json=body, timeout=TIMEOUT,
+            headers={"Authorization": f"Bearer {site.key}",
+                     "Idempotency-Key": secrets.token_hex(16)},
+        )  # fmt: skip
+        if answer.status_code in (404, 409):
+            return None
+        answer.raise_for_status()
+        return answer.json()
+
+    def advance(self, site: Site, work: int) -> None:
+        """Press the next button of a fulfillment order, and come back for the one after it."""
+        row = self.call(site, "GET", f"fulfillment-orders/{work}")
+        button = NEXT.get(row["state"]) if row else None
+        if button is None:
+            self.known.discard(work)
+            return
+        body: dict[str, Any] = {}
+        if button == "accept" and self.dice.random() < self.pace.refuse:
+            button, body = "refuse", {"reason": self.dice.choice(REASONS), "note": "demo"}
+        if button == "ship":
+            number = f"{site.code[:3]}{work:07}{secrets.token_hex(2).upper()}"
+            body = {"carrier": self.dice.choice(CARRIERS), "tracking_number": number}
+        row = self.call(site, "POST", f"fulfillment-orders/{work}/{button}", body)
+        if button == "ship" and row:
+            self.follow(site, row)
+        if row is None or row["state"] not in NEXT:
+            self.known.discard(work)
+            return
+        self.later(self.pace.step, lambda: self.advance(site, work))
+
+    def follow(self, site: Site, row: dict[str, Any]) -> None:
+        """Tell what the carrier does with the parcels that are not there yet."""
+        facts = (("in_transit", self.pace.transit), ("out_for_delivery", self.pace.deliver * 0.8),
+                 ("delivered", self.pace.deliver))  # fmt: skip
+        for parcel in row["parcels"]:
+            if parcel["tracking_status"] in ("in_transit", "out_for_delivery"):
+                for status, seconds in facts:
+                    self.later(seconds, lambda s=status, p=parcel: self.report(site, p, s))
+
+    def report(self, site: Site, parcel: dict[str, Any], status: str) -> None:
+        """One fact of the carrier."""
+        path = f"parcels/{parcel['carrier']}/{parcel['tracking_number']}/events"
+        self.call(site, "POST", path, {"status": status, "at": timezone.now().isoformat()})
+
+    def resume(self, site: Site) -> None:
+        """Pick up what was open when the program ended the last time."""
+        for state in (*NEXT, "done"):
+            page = self.call(site, "GET", f"fulfillment-orders?state={state}&limit=200")
+            for row in page["results"] if page else []:
+                if state == "done":
+                    self.follow(site, row)
+                elif row["id"] not in self.known:
+                    self.known.add(row["id"])
+                    self.later(self.pace.step, lambda w=row["id"]: self.advance(site, w))
+
+
+# --- the door ------------------------------------------------------------------------------------
+
+
+def server(warehouse: Warehouse, port: int) -> ThreadingHTTPServer:
+    """A server on the loopback address that takes POST /<code of the warehouse>."""
+
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 10
+
+        def do_POST(self) -> None:
+            code = self.path.strip("/")
+            if code not in warehouse.sites:
+                self.answer(404, {"error": "no such warehouse"})
+                return
+            try:
+                size = int(self.headers.get("Content-Length") or 0)
+                if not 0 < size <= LARGEST:
+                    raise ValueError("size")
+                message = json.loads(self.rfile.read(size))
+                taken = warehouse.take(code, message)
+            except (ValueError, TypeError, KeyError, AttributeError):
+                self.answer(400, {"error": "not a message of Maestro"})
+                return
+            if not taken:
+                self.answer(503, {"error": "no room in the diary"})
+                return
+            self.answer(202, {"reference": f"{code}-{message['fulfillment_order']}"})
+
+        def answer(self, status: int, body: dict[str, Any]) -> None:
+            data = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+    return Server(("127.0.0.1", port), Handler)
+
+
+class Command(BaseCommand):
+    """Runs until SIGTERM or SIGINT."""
+
+    help = "Play the warehouses' own systems for the demo company"
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--port", type=int, default=PORT, help="0: any free port")
+        parser.add_argument("--facts", type=Path, default=settings.VAR_DIR / "demo.json")
+        parser.add_argument("--step", type=float, default=4.0, help="seconds per step of the work")
+        parser.add_argument("--transit", type=float, default=10.0, help="seconds to the first scan")
+        parser.add_argument("--deliver", type=float, default=60.0, help="seconds on the road")
+        parser.add_argument("--refuse", type=float, default=0.04, help="share that is refused")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        pace = Pace(*(options[name] for name in ("step", "transit", "deliver", "refuse")))
+        base_url, sites = read_facts(options["facts"])
+        warehouse = Warehouse(base_url=base_url, sites=sites, pace=pace)
+        try:
+            door = server(warehouse, options["port"])
+        except OSError as error:
+            raise CommandError(
+                f"Port {options['port']} cannot be used: {error.strerror}."
+            ) from error
+        threads = [
+            threading.Thread(target=door.serve_forever, daemon=True),
+            threading.Thread(target=warehouse.work, daemon=True),
+        ]
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: warehouse.stopping.set())
+        for thread in threads:
+            thread.start()
+        for site in sites.values():
+            warehouse.later(0.1, lambda s=site: warehouse.resume(s))
+        names = ", ".join(sites) or "no warehouse"
+        self.stdout.write(f"Playing {names} on 127.0.0.1:{door.server_port} for {base_url}")
+        self.stdout.flush()
+        warehouse.stopping.wait()
+        warehouse.stop()
+        door.shutdown()
+        door.server_close()
+
+
+def read_facts(path: Path) -> tuple[str, dict[str, Site]]:
+    """Where Maestro is, and the warehouses with their keys, as the demo wrote them."""
+    try:
+        facts = json.loads(path.read_text())
+        keys = {code: str(row["key"]) for code, row in facts["wms"].items()}
+        return str(facts["base_url"]), {code: Site(code, key) for code, key in keys.items()}
+    except OSError as error:
+        raise CommandError(f"{path.name} is not there: load the demo company first.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CommandError(f"{path.name} does not say which warehouses there are.") from error

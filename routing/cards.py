@@ -1,0 +1,149 @@
+"""A decision for people: the parcels, what waits, and every stock point with why it lost."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from orders.models import OrderLine
+from routing.models import Decision
+
+TERMS = {  # how the engine calls them -> how people do
+    "shipping": "shipping",
+    "handling": "handling",
+    "co2": "CO₂e",
+    "central": "not central",
+    "overstock": "overstock",
+    "split": "split",
+    "lateness": "late",
+    "refusal": "may refuse",
+}
+
+
+@dataclass(frozen=True)
+class Item:
+    """Units of one order line."""
+
+    line: int
+    sku: str
+    name: str
+    units: int
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Term:
+    """One part of a cost, in the order's currency."""
+
+    name: str
+    words: str
+    amount: Decimal
+
+
+@dataclass(frozen=True)
+class ParcelCard:
+    """What one stock point was given."""
+
+    code: str
+    name: str
+    items: tuple[Item, ...]
+    terms: tuple[Term, ...]
+    total: Decimal
+    km: float | None
+    kg_co2: Decimal
+    weight_g: int
+
+
+@dataclass(frozen=True)
+class PointCard:
+    """A stock point that was looked at: chosen, possible, or out by a rule."""
+
+    code: str
+    name: str
+    kind: str
+    status: str
+    km: float | None
+    words: str
+    terms: tuple[Term, ...]
+    alone: Decimal | None
+    complete: bool
+    behind: Decimal | None
+
+    @property
+    def is_out(self) -> bool:
+        return self.status == "eliminated"
+
+
+@dataclass(frozen=True)
+class Card:
+    """One decision, ready to be shown."""
+
+    decision: Decision
+    currency: str
+    parcels: tuple[ParcelCard, ...]
+    waiting: tuple[Item, ...]
+    points: tuple[PointCard, ...]
+    note: str
+
+    @property
+    def in_race(self) -> list[PointCard]:
+        """Who could have sent something, the chosen first, then who was closest."""
+        racing = [point for point in self.points if not point.is_out]
+        return sorted(racing, key=_rank)
+
+    @property
+    def out(self) -> list[PointCard]:
+        """Who was out before any cost was looked at."""
+        return [point for point in self.points if point.is_out]
+
+
+def card(decision: Decision) -> Card:
+    """The card of a decision. One statement for the order's lines."""
+    lines = {line.pk: line for line in decision.order.lines.all()}
+    result = decision.result
+    plan = result.get("plan", {})
+    return Card(
+        decision=decision,
+        currency=decision.order.currency,
+        parcels=tuple(_parcel(row, lines) for row in plan.get("parcels", ())),
+        waiting=tuple(
+            _item(row["line"], row["units"], lines, row["words"])
+            for row in plan.get("unfilled", ())
+        ),
+        points=tuple(_point(row) for row in result.get("considered", ())),
+        note=plan.get("words", ""),
+    )
+
+
+def _rank(point: PointCard) -> tuple[bool, bool, Decimal, str]:
+    missing = point.behind is None
+    return point.status != "chosen", missing, point.behind or Decimal(0), point.name
+
+
+def _item(line: int, units: int, lines: Mapping[int, OrderLine], words: str = "") -> Item:
+    known = lines[line]
+    return Item(known.position, known.sku, known.name, units, words)
+
+
+def _parcel(row: Mapping[str, Any], lines: Mapping[int, OrderLine]) -> ParcelCard:
+    return ParcelCard(
+        code=row["code"], name=row["name"],
+        items=tuple(_item(sent["line"], sent["units"], lines) for sent in row["lines"]),
+        terms=_terms(row["terms"]), total=Decimal(row["total"]), km=row["km"],
+        kg_co2=Decimal(row["kg_co2"]), weight_g=row["weight_g"],
+    )  # fmt: skip
+
+
+def _point(row: Mapping[str, Any]) -> PointCard:
+    solo = row["solo"]
+    return PointCard(
+        code=row["code"], name=row["name"], kind=row["kind"], status=row["status"], km=row["km"],
+        words=row["words"], terms=_terms(solo["terms"]) if solo else (),
+        alone=Decimal(solo["total"]) if solo else None,
+        complete=bool(solo and solo["complete"]),
+        behind=None if row["gap"] is None else Decimal(row["gap"]),
+    )  # fmt: skip
+
+
+def _terms(terms: Mapping[str, str]) -> tuple[Term, ...]:
+    return tuple(Term(name, words, Decimal(terms[name])) for name, words in TERMS.items())

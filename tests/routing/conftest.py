@@ -1,0 +1,10 @@
+"""What the tests of routing share."""
+
+import pytest
+
+from routing import learning
+
+
+@pytest.fixture(autouse=True)
+def _nothing_learned():
+    learning.forget()
