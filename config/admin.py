@@ -7,7 +7,7 @@ from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -20,7 +20,7 @@ from config import forms, jobs, outbox
 from config.console import ModelAdmin, ReadOnlyAdmin, action, display, say
 from config.exports import csv_response
 from config.models import Job, JobRow, JobRun, OutboxRow
-from config.status import IllegalMove
+from config.status import IllegalMove, MovedMeanwhile
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -95,6 +95,8 @@ class JobRunAdmin(ReadOnlyAdmin):
 
 
 SHOWN_ROWS = 200
+MAY_IMPORT = ("config.add_job",)
+MAY_READ = ("config.view_job",)
 
 
 @admin.register(Job)
@@ -110,6 +112,13 @@ class JobAdmin(ReadOnlyAdmin):
     fieldsets = ((None, {"fields": ("overview",)}),)
     readonly_fields = ("overview",)
 
+    def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
+        """Only what can be done now: a decision is taken once."""
+        actions = super().get_actions_detail(request, object_id)
+        if Job.objects.filter(pk=object_id, state=Job.State.PREVIEW).exists():
+            return actions
+        return [a for a in actions if not a.action_name.endswith(("apply_job", "discard_job"))]
+
     @display(description="progress")
     def progress(self, job: Job) -> str:
         return f"{job.done + job.failed} of {job.total}"
@@ -119,16 +128,27 @@ class JobAdmin(ReadOnlyAdmin):
         rows = job.rows.order_by("number")
         refused = rows.filter(outcome=JobRow.Outcome.FAILED)
         context = {
-            "job": job, "refused": refused[:SHOWN_ROWS], "refused_count": refused.count(),
+            "job": job, "open": job.total - job.done - job.failed,
+            "refused": refused[:SHOWN_ROWS], "refused_count": refused.count(),
             "rows": rows.exclude(outcome=JobRow.Outcome.FAILED)[:SHOWN_ROWS], "shown": SHOWN_ROWS,
         }  # fmt: skip
         return render_to_string("admin/job.html", context)
 
-    @action(description="Upload stock levels", url_path="upload-stock", icon="upload")
+    @action(
+        description="Upload stock levels",
+        permissions=MAY_IMPORT,
+        url_path="upload-stock",
+        icon="upload",
+    )
     def upload_stock(self, request: HttpRequest) -> HttpResponse:
         return self._upload(request, "stock")
 
-    @action(description="Upload a Shopify order export", url_path="upload-orders", icon="upload")
+    @action(
+        description="Upload a Shopify order export",
+        permissions=MAY_IMPORT,
+        url_path="upload-orders",
+        icon="upload",
+    )
     def upload_orders(self, request: HttpRequest) -> HttpResponse:
         return self._upload(request, "shopify-orders")
 
@@ -145,11 +165,11 @@ class JobAdmin(ReadOnlyAdmin):
             text="Nothing is written before you have seen every row and accepted.",
         )  # fmt: skip
 
-    @action(description="Apply", url_path="apply", icon="check")
+    @action(description="Apply", permissions=MAY_IMPORT, url_path="apply", icon="check")
     def apply_job(self, request: HttpRequest, object_id: int) -> HttpResponse:
         return self._decide(request, object_id, jobs.accept, "Apply", "is being applied.")
 
-    @action(description="Discard", url_path="discard", icon="delete")
+    @action(description="Discard", permissions=MAY_IMPORT, url_path="discard", icon="delete")
     def discard_job(self, request: HttpRequest, object_id: int) -> HttpResponse:
         return self._decide(request, object_id, jobs.discard, "Discard", "was discarded.")
 
@@ -165,12 +185,16 @@ class JobAdmin(ReadOnlyAdmin):
         return forms.ask(
             request, site=self.admin_site, title=f"{verb}: {job.title}", form=forms.Form,
             effect=effect, submit=verb, back=reverse("admin:config_job_change", args=[pk]),
-            text=f"{job.total - job.failed} of {job.total} rows can be used.",
-            errors=(IllegalMove,),
+            text=f"Of {job.total} rows {job.total - job.done - job.failed} would change something, "
+            f"{job.done} are present already and {job.failed} are refused.",
+            errors=(IllegalMove, MovedMeanwhile),
         )  # fmt: skip
 
-    @action(description="Download refused rows", url_path="refused", icon="download")
-    def refused_rows(self, request: HttpRequest, object_id: int) -> HttpResponse:
+    @action(
+        description="Download refused rows", permissions=MAY_READ, url_path="refused",
+        icon="download",
+    )  # fmt: skip
+    def refused_rows(self, request: HttpRequest, object_id: int) -> HttpResponseBase:
         rows = JobRow.objects.filter(job_id=object_id, outcome=JobRow.Outcome.FAILED)
         return csv_response(
             f"refused-{object_id}.csv",

@@ -1,4 +1,4 @@
-"""DRF plumbing: strict JSON, error classes, strict filters, cursor pages, stored answers of POSTs."""
+"""DRF plumbing: strict JSON, errors, strict filters, cursor pages, stored answers of POSTs."""
 
 import hashlib
 import json
@@ -9,8 +9,11 @@ from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import QuerySet
+from django.utils.dateparse import parse_datetime
 from django.utils.http import parse_header_parameters
-from django_filters.rest_framework import DjangoFilterBackend
+from django.utils.timezone import is_naive
+from django_filters.fields import IsoDateTimeField
+from django_filters.rest_framework import DjangoFilterBackend, IsoDateTimeFilter
 from rest_framework import status
 from rest_framework.exceptions import (
     APIException,
@@ -85,7 +88,7 @@ class StrictJSONParser(JSONParser):
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         _, parameters = parse_header_parameters(media_type or "")
         if parameters.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
-            raise UnsupportedMediaType(media_type, "JSON is read as UTF-8 only.")
+            raise UnsupportedMediaType(media_type or "", "JSON is read as UTF-8 only.")
         return parse_json(read_body(stream))
 
 
@@ -165,7 +168,7 @@ def _check_depth(value: Any) -> None:
 
 
 def check_texts(value: Any, pointer: str = "") -> None:
-    """Every text and key inside `value` can be stored; raises Problems pointing at the first not."""
+    """All texts inside `value` can be stored; raises Problems pointing at the first that cannot."""
     if isinstance(value, str):
         if _FORBIDDEN.search(value):
             detail = "holds a NUL or a lone surrogate, which is not text"
@@ -213,6 +216,26 @@ class StrictFilters(DjangoFilterBackend):
         return super().filter_queryset(request, queryset, view)
 
 
+class MomentField(IsoDateTimeField):
+    """A time with its zone; which zone a bare time means, nobody can know."""
+
+    def strptime(self, value: str, format: str) -> Any:
+        moment = parse_datetime(value)
+        if moment is None or is_naive(moment):
+            raise ValueError("needs a zone")
+        return moment
+
+
+class MomentFilter(IsoDateTimeFilter):
+    """A filter by a time with its zone."""
+
+    field_class = MomentField
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        words = "needs a date, time and zone, e.g. 2026-11-23T10:00:00Z (a + is written %2B)"
+        super().__init__(*args, error_messages={"invalid": words}, **options)
+
+
 class CursorPages(CursorPagination):
     """Cursor pages of 50, at most 200; `next` and `previous` also stand in the Link header."""
 
@@ -236,7 +259,11 @@ class CursorPages(CursorPagination):
             cursor = super().decode_cursor(request)
         except NotFound:
             raise wrong from None
-        if cursor is not None and cursor.position is not None and not _is_count(cursor.position):
+        if (
+            cursor is not None
+            and cursor.position is not None
+            and not _is_count(str(cursor.position))
+        ):
             raise wrong
         return cursor
 
@@ -273,7 +300,7 @@ def idempotent(request: Request, effect: Callable[[], Answer]) -> Response:
         return Response(body, status=code)
     if not 0 < len(key) <= 255 or not key.isprintable():
         raise ValidationError({"Idempotency-Key": "must be 1 to 255 printable characters"})
-    owner = request.auth.prefix
+    owner = request.auth.prefix  # type: ignore[union-attr]
     digest = _digest(request)
     with transaction.atomic():
         row = IdempotencyKey(owner=owner, key=key, request_hash=digest)

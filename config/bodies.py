@@ -19,7 +19,7 @@ class UploadLimit(FileUploadHandler):
     def handle_raw_input(
         self,
         input_data: Any,
-        META: dict[str, Any],  # noqa: N803  (Django's name)
+        META: dict[str, Any],
         content_length: int,
         boundary: Any,
         encoding: str | None = None,

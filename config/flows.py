@@ -10,7 +10,7 @@ TOPICS: dict[str, Topic] = {
     "work": Topic("fulfillment.work.handle_sync"),  # order: open or withdraw fulfillment orders
     "wms": Topic("fulfillment.connectors.handle", external=True),  # order: tell a warehouse's WMS
     "notify": Topic("orders.notifications.handle", external=True),  # order: a customer message
-    "import": Topic("config.jobs.handle", external=True, lease_seconds=600),  # job: a watched job
+    "import": Topic("config.jobs.handle", external=True, lease_seconds=150),  # job: a watched job
 }
 
 RINGS: dict[str, tuple[str, ...]] = {
@@ -30,9 +30,17 @@ RINGS: dict[str, tuple[str, ...]] = {
 }
 
 JOBS: dict[str, Kind] = {
-    "stock": Kind("Stock levels", "inventory.feeds.check", "inventory.feeds.apply"),
+    "stock": Kind(
+        "Stock levels",
+        "inventory.feeds.check",
+        "inventory.feeds.apply",
+        form="inventory.feeds.UploadForm",
+    ),
     "shopify-orders": Kind(
-        "Shopify order export", "orders.imports.check", "orders.imports.apply",
+        "Shopify order export",
+        "orders.imports.check",
+        "orders.imports.apply",
         form="orders.imports.UploadForm",
+        batch=1,  # as short and in the lock order of any order
     ),
 }

@@ -1,6 +1,7 @@
 """A console page with one form: what every action that needs an answer shows first."""
 
 from collections.abc import Callable
+from typing import Any
 
 from django import forms
 from django.conf import settings
@@ -15,7 +16,17 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-__all__ = ["BASE_INPUT_CLASSES", "Choice", "Form", "LongText", "Moment", "Number", "Text", "UploadForm", "ask"]
+__all__ = [
+    "BASE_INPUT_CLASSES",
+    "Choice",
+    "Form",
+    "LongText",
+    "Moment",
+    "Number",
+    "Text",
+    "UploadForm",
+    "ask",
+]
 
 
 class Form(forms.Form):
@@ -35,30 +46,30 @@ class UploadForm(Form):
         return file
 
 
-def Text(**options: object) -> forms.CharField:  # noqa: N802
+def Text(**options: Any) -> forms.CharField:
     """One line of text."""
     return forms.CharField(widget=UnfoldAdminTextInputWidget(), **options)
 
 
-def LongText(**options: object) -> forms.CharField:  # noqa: N802
+def LongText(**options: Any) -> forms.CharField:
     """Several lines of text."""
     return forms.CharField(widget=UnfoldAdminTextareaWidget(), **options)
 
 
-def Number(**options: object) -> forms.IntegerField:  # noqa: N802
+def Number(**options: Any) -> forms.IntegerField:
     """A whole number."""
     return forms.IntegerField(
         widget=forms.NumberInput(attrs={"class": " ".join(BASE_INPUT_CLASSES)}), **options
     )
 
 
-def Moment(**options: object) -> forms.DateTimeField:  # noqa: N802
+def Moment(**options: Any) -> forms.DateTimeField:
     """A day and time, in UTC."""
     attrs = {"type": "datetime-local", "class": " ".join(BASE_INPUT_CLASSES)}
     return forms.DateTimeField(widget=forms.DateTimeInput(attrs=attrs), **options)
 
 
-def Choice(**options: object) -> forms.ChoiceField:  # noqa: N802
+def Choice(**options: Any) -> forms.ChoiceField:
     """One of a few."""
     return forms.ChoiceField(widget=UnfoldAdminSelectWidget(), **options)
 

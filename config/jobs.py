@@ -10,11 +10,12 @@ import hashlib
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
@@ -28,7 +29,7 @@ from config.status import move
 
 S = Job.State
 O = JobRow.Outcome  # noqa: E741
-MOVES = {
+MOVES: dict[str, frozenset[str]] = {
     S.CHECKING: frozenset({S.PREVIEW, S.FAILED}),
     S.PREVIEW: frozenset({S.RUNNING, S.DISCARDED}),
     S.RUNNING: frozenset({S.DONE, S.FAILED}),
@@ -58,6 +59,14 @@ class Kind:
 
 class FileProblem(Exception):
     """The whole file cannot be read; the words say where and what was expected."""
+
+
+@contextmanager
+def opened(job: Job) -> Iterator[BinaryIO]:
+    """The job's file, to be read."""
+    assert job.file is not None
+    with job.file.open("rb") as stream:
+        yield cast(BinaryIO, stream)
 
 
 def kinds() -> dict[str, Kind]:

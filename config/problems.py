@@ -45,7 +45,7 @@ class ProblemHandler(ExceptionHandler):
         return problem(exc.status_code, code, _detail(exc, entries), entries)
 
 
-def problem_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
+def problem_handler(exc: Exception, context: Any) -> Response | None:
     """DRF's exception handler: every error answer is application/problem+json."""
     response = ProblemHandler(exc, context).run()
     if response is not None:
@@ -91,7 +91,7 @@ def flat(detail: Any, pointer: str = "") -> Iterator[Entry]:
             plain = isinstance(inner, str)
             yield from flat(inner, pointer if plain else f"{pointer}/{i}")
     else:
-        code = detail.code if isinstance(detail, ErrorDetail) else "invalid"
+        code = str(detail.code) if isinstance(detail, ErrorDetail) else "invalid"
         yield {"pointer": pointer or "/", "code": code, "detail": str(detail)}
 
 

@@ -7,7 +7,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from config.jobs import FileProblem
 
@@ -93,7 +93,7 @@ def _is_blank(cell: object) -> bool:
 
 
 def _csv(stream: BinaryIO) -> Iterator[list[object]]:
-    text = io.TextIOWrapper(_Lent(stream), encoding=_encoding(stream), newline="")
+    text = io.TextIOWrapper(_lent(stream), encoding=_encoding(stream), newline="")
     lines = _lines(text)
     first = next(lines, "")
     declared = _SEPARATOR_LINE.fullmatch(first)
@@ -135,7 +135,7 @@ def _lines(text: io.TextIOWrapper) -> Iterator[str]:
 def _encoding(stream: BinaryIO) -> str:
     for encoding in ENCODINGS:
         try:
-            for chunk in io.TextIOWrapper(_Lent(stream), encoding=encoding):
+            for chunk in io.TextIOWrapper(_lent(stream), encoding=encoding):
                 del chunk
         except UnicodeDecodeError:
             continue
@@ -143,6 +143,10 @@ def _encoding(stream: BinaryIO) -> str:
             stream.seek(0)
         return encoding
     raise FileProblem("The text is neither UTF-8 nor Windows encoding (CP1252).")
+
+
+def _lent(stream: BinaryIO) -> io.BufferedReader:
+    return io.BufferedReader(_Lent(stream))
 
 
 class _Lent(io.RawIOBase):
@@ -154,7 +158,7 @@ class _Lent(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+    def readinto(self, buffer: Any) -> int:
         data = self.stream.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)

@@ -31,3 +31,9 @@ urlpatterns = [
     path("track/", include("returns.urls")),
     path("api/v1/", include(api)),
 ]
+
+# Under api/ they answer in application/problem+json, elsewhere with Django's pages.
+handler400 = "config.problems.bad_request"
+handler403 = "config.problems.forbidden"
+handler404 = "config.problems.not_found"
+handler500 = "config.problems.server_error"

@@ -5,4 +5,9 @@ import os
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-application = get_wsgi_application()
+_django = get_wsgi_application()
+
+from config.api import MAX_BODY_BYTES  # noqa: E402  (the settings must be there first)
+from config.bodies import with_length  # noqa: E402
+
+application = with_length(_django, limit=MAX_BODY_BYTES)

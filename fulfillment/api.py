@@ -193,8 +193,7 @@ class RefusePayload(serializers.Serializer):
 
     reason = serializers.ChoiceField(choices=Refusal.Reason.choices)
     note = serializers.CharField(max_length=200, default="", allow_blank=True)
-    lines = AvailableLine(many=True, required=False, max_length=1000,
-                          help_text="without it everything is refused")  # fmt: skip
+    lines = AvailableLine(many=True, required=False, help_text="without it everything is refused")
 
 
 class RefuseView(OneWork):

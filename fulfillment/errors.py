@@ -25,7 +25,7 @@ CODES: dict[type[Exception], str] = {
     ClaimGone: "moved_meanwhile",
 }
 CONFLICTS = tuple(CODES)
-EXPECTED = (*CONFLICTS, work.NeedsTracking, work.UnknownLine)
+EXPECTED: tuple[type[Exception], ...] = (*CONFLICTS, work.NeedsTracking, work.UnknownLine)
 
 NEXT_STEP = {
     F.NEW: "Accept this order first.",

@@ -32,12 +32,12 @@ from inventory.models import Location
 from orders.models import Hold
 
 View = Callable[..., HttpResponse]
-LOGIN = reverse_lazy("store:login")
+LOGIN: Any = reverse_lazy("store:login")
 PICK_WITHOUT_SCAN = "fulfillment.pick_without_scan"
 
 
 def staff_only(view: View) -> View:
-    """Signed-in people only; a part of a page that was asked for sends the whole page to the door."""
+    """Signed-in people only; htmx asking for a part of a page is sent to the door as a whole."""
     guarded = login_required(login_url=LOGIN)(view)
 
     @wraps(view)
@@ -54,7 +54,7 @@ class Login(LoginView):
 
     template_name = "store/login.html"
     authentication_form = LoginForm
-    next_page = reverse_lazy("store:home")
+    next_page: Any = reverse_lazy("store:home")
     redirect_authenticated_user = True
 
 

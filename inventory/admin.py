@@ -133,7 +133,8 @@ class StockAdmin(ReadOnlyAdmin):
             return f"{stock.product.sku} at {stock.location}: {data['change']:+d} units."
 
         return forms.ask(
-            request, site=self.admin_site, form=AdjustForm, effect=effect, submit="Post to the ledger",
+            request, site=self.admin_site, form=AdjustForm, effect=effect,
+            submit="Post to the ledger",
             title=f"Adjust {stock.product.sku} at {stock.location}",
             text=f"{stock.on_hand} on hand, {stock.reserved} reserved. Orders that lose their "
             "units are routed again.",

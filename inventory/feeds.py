@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from config import forms, tables
 from config.api import shown
-from config.jobs import FileProblem
+from config.jobs import FileProblem, opened
 from config.models import Job, JobRow
 from config.status import MovedMeanwhile
 from inventory import ledger
@@ -60,11 +60,10 @@ class BadCell(Exception):
 
 def check(job: Job) -> Iterator[JobRow]:
     """Read the file and say of each row what would change, or why it cannot."""
-    assert job.file is not None
     places = dict(Location.objects.values_list("code", "id"))
     as_of = datetime.fromisoformat(job.params["as_of"]) if job.params.get("as_of") else None
     seen: dict[tuple[str, str], tuple[int, int]] = {}
-    with job.file.open("rb") as stream:
+    with opened(job) as stream:
         rows = (_row(job, row, places, seen) for row in tables.read(stream, columns=COLUMNS))
         while batch := list(islice(rows, READ_AHEAD)):
             yield from _compared(batch, as_of)
@@ -215,7 +214,8 @@ def apply(job: Job, rows: Sequence[JobRow]) -> None:
     that had none while we look; the batch is then tried again.
     """
     there = levels({_pair(row) for row in rows}, lock=True)
-    known = set(Product.objects.filter(pk__in={_pair(r)[0] for r in rows}).values_list("pk", flat=True))
+    products = {product for product, _ in map(_pair, rows)}
+    known = set(Product.objects.filter(pk__in=products).values_list("pk", flat=True))
     entries = []
     for row in rows:
         now = there.get(_pair(row), NOTHING).on_hand
@@ -229,7 +229,8 @@ def apply(job: Job, rows: Sequence[JobRow]) -> None:
         else:
             row.outcome, row.message = O.CHANGED, _in_words(now, row)
             entries.append(_entry(job, row, change))
-    after = {(p, loc): on_hand for p, loc, on_hand, _, _ in ledger.post(entries, actor=f"job {job.pk}")}
+    posted = ledger.post(entries, actor=f"job {job.pk}")
+    after = {(product, location): on_hand for product, location, on_hand, _, _ in posted}
     for row in rows:
         if row.outcome == O.CHANGED and after[_pair(row)] != row.data["quantity"]:
             raise MovedMeanwhile(f"row {row.number} moved while it was applied")

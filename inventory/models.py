@@ -11,7 +11,7 @@ class Product(models.Model):
     """One SKU: the smallest thing that is stocked and sold."""
 
     sku = models.CharField("SKU", max_length=64, unique=True)
-    gtin = models.CharField("GTIN", max_length=14, null=True, blank=True, unique=True)  # noqa: DJ001
+    gtin = models.CharField("GTIN", max_length=14, null=True, blank=True, unique=True)
     style = models.CharField(max_length=64, blank=True, db_index=True)
     name = models.CharField(max_length=200)
     color = models.CharField(max_length=40, blank=True)
@@ -187,7 +187,7 @@ class StockMovement(models.Model):
     reason = models.CharField(max_length=100, blank=True)
     cause_type = models.CharField(max_length=30, blank=True, help_text="order, parcel, return, job")
     cause_id = models.BigIntegerField(null=True, blank=True)
-    key = models.CharField(max_length=100, null=True, blank=True, unique=True)  # noqa: DJ001
+    key = models.CharField(max_length=100, null=True, blank=True, unique=True)
     actor = models.CharField(max_length=100, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 

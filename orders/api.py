@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import django_filters
@@ -15,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from config.api import Conflict, Problems, idempotent, parse_json, read_body
+from config.api import Conflict, MomentFilter, Problems, idempotent, parse_json, read_body, shown
 from inventory.models import Location
 from orders import capture, lifecycle, queries
 from orders.connectors import shopify_webhook
@@ -23,7 +24,7 @@ from orders.connectors.base import CannotMap
 from orders.keys import channel_of
 from orders.models import Allocation, Order, OrderEvent, OrderLine, SalesChannel
 from orders.money import text
-from orders.payload import OrderPayload
+from orders.payload import OrderPayload, Strict
 
 # --- answers -------------------------------------------------------------------------------------
 
@@ -58,7 +59,7 @@ def answer(order: Mapping[str, Any], placed: capture.Placed) -> dict[str, Any]:
         "state": Order.State.OPEN.value,
         "currency": order["currency"],
         "total": text(order["total"], order["currency"]),
-        "promised_at": placed.promised_at and placed.promised_at.isoformat(),
+        "promised_at": _moment(placed.promised_at),
         "promise": [
             {"line": p.line, "sku": p.sku, "quantity": p.quantity, "location": p.location,
              "location_name": p.location_name}
@@ -76,7 +77,7 @@ def answer_again(order: Order) -> dict[str, Any]:
         "state": order.state,
         "currency": order.currency,
         "total": text(order.total, order.currency),
-        "promised_at": order.promised_at and order.promised_at.isoformat(),
+        "promised_at": _moment(order.promised_at),
         "promise": [
             {"line": s.line.position, "sku": s.line.sku, "quantity": s.quantity,
              "location": s.location and s.location.code,
@@ -84,6 +85,11 @@ def answer_again(order: Order) -> dict[str, Any]:
             for s in slices
         ],
     }  # fmt: skip
+
+
+def _moment(at: datetime | None) -> str | None:
+    """In UTC, however it came: the same promise must read the same in every answer."""
+    return at.astimezone(UTC).isoformat() if at else None
 
 
 class InCurrency(serializers.ModelSerializer):
@@ -206,8 +212,8 @@ class OrderFilter(django_filters.FilterSet):
 
     state = django_filters.ChoiceFilter(choices=Order.State.choices)
     external_id = django_filters.CharFilter()
-    placed_since = django_filters.IsoDateTimeFilter("placed_at", lookup_expr="gte")
-    placed_until = django_filters.IsoDateTimeFilter("placed_at", lookup_expr="lt")
+    placed_since = MomentFilter("placed_at", lookup_expr="gte")
+    placed_until = MomentFilter("placed_at", lookup_expr="lt")
     sku = django_filters.CharFilter("lines__sku", distinct=True)
 
     class Meta:
@@ -247,10 +253,13 @@ class OneOrder(APIView):
 
     def order(self, reference: str) -> Order:
         mine = Order.objects.filter(channel=channel_of(self.request))
+        missing = NotFound(f"No order {shown(reference)} in this channel.")
+        if not reference.isprintable():  # no order's: payload.Code refuses such ids
+            raise missing
         try:
             return queries.by_reference(queries.with_states(mine), reference)
         except Order.DoesNotExist:
-            raise NotFound(f"No order {reference!r} in this channel.") from None
+            raise missing from None
 
 
 class OrderView(OneOrder):
@@ -270,7 +279,7 @@ class TimelineView(OneOrder):
         return Response(EventRow(events, many=True).data)
 
 
-class CancelPayload(serializers.Serializer):
+class CancelPayload(Strict):
     """Why an order is canceled."""
 
     reason = serializers.CharField(max_length=200, default="asked for by the customer")
@@ -308,6 +317,9 @@ class ShopifyOrderView(APIView):
 
     authentication_classes: list = []
     permission_classes: list = []
+
+    def get_authenticate_header(self, request: Request) -> str:
+        return "X-Shopify-Hmac-Sha256"  # without any, DRF would turn 401 into 403
 
     @extend_schema(request=dict, responses={201: OrderAnswer, 200: OrderAnswer})
     def post(self, request: Request, channel_code: str) -> Response:

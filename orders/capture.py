@@ -24,6 +24,11 @@ from orders import events, promise
 from orders.models import Allocation, Order, SalesChannel
 from orders.money import rounded, share
 
+ORDER_FIELDS = (
+    "external_id", "currency", "tax_included", "discount_total", "shipping_total", "shipping_tax",
+    "tax_total", "total", "test", "tags", "metadata", "note",
+)  # fmt: skip
+ADDRESS_FIELDS = ("line1", "line2", "city", "region", "postcode", "country")
 ROUNDS = 3  # a claim may be lost to somebody faster; then the next best place is tried
 
 
@@ -94,25 +99,24 @@ def place(
     skus = sorted({line["sku"] for line in order["line_items"]})
     sellable = availability.points(pool=channel.pool_id, skus=skus)
     _check_known(order, sellable)
-    pickup = _pickup(order)
-    at = where(order)
-    plan = _plan(order, sellable, at, pickup)
-    promised = promise.promised_at(plan[0], at=at, placed=now)
-    row = _row(channel, order, sellable, source=source, at=at, now=now)
-    row |= {"promised_at": promised, "pickup_location_id": pickup and pickup.pk}
-    order_id, line_ids = _insert(row)
-    pieces, missing = _claim(channel, order, sellable, plan, order_id, at, pickup, actor)
+    basket = _Basket(channel, order, where(order), _pickup(order))
+    plan = basket.plan(sellable)
+    promised = promise.promised_at(plan[0], at=basket.at, placed=now)
+    order_id, line_ids = _insert(_row(basket, sellable, promised=promised, source=source, now=now))
+    held, missing = _claim(basket, plan, order_id=order_id, actor=actor)
     if missing and channel.on_shortage == SalesChannel.OnShortage.REFUSE:
         raise InsufficientStock([_short(w, order) for w in missing])
-    slices = _slices(order_id, line_ids, pieces, missing, now)
-    Allocation.objects.bulk_create(slices)
+    if [piece for piece, _ in held] != plan[0]:
+        promised = promise.promised_at([piece for piece, _ in held], at=basket.at, placed=now)
+        Order.objects.filter(pk=order_id).update(promised_at=promised)
+    Allocation.objects.bulk_create(_slices(order_id, line_ids, held, missing, now=now))
     events.record(
-        order_id, "order.received", actor=actor, source=source, total=str(row["total"]),
-        currency=row["currency"], promised_at=promised and promised.isoformat(),
-        from_locations=sorted({piece.point.code for piece, _ in pieces}),
+        order_id, "order.received", actor=actor, source=source, total=str(order["total"]),
+        currency=order["currency"], promised_at=promised and promised.isoformat(),
+        from_locations=sorted({piece.point.code for piece, _ in held}),
         missing_units=sum(w.quantity for w in missing),
     )  # fmt: skip
-    return Placed(order_id, promised, _parts(pieces, missing), line_ids)
+    return Placed(order_id, promised, _parts(held, missing), line_ids)
 
 
 # --- checks --------------------------------------------------------------------------------------
@@ -131,23 +135,23 @@ def check(order: Mapping[str, Any]) -> list[Problem]:
     own = sum((line["discount"] for line in order["line_items"]), Decimal(0))
     taxes = sum((line["tax"] for line in order["line_items"]), order["shipping_tax"])
     subtotal = _subtotal(order)
-    if not own <= order["discount_total"] <= subtotal:
-        problems.append(Problem("/discount_total", "does_not_add_up",
-                                f"must be between the lines' {own} and the subtotal {subtotal}"))  # fmt: skip
-    if order["tax_total"] != taxes:
-        problems.append(Problem("/tax_total", "does_not_add_up",
-                                f"is {order['tax_total']}, the lines' and shipping's tax is {taxes}"))  # fmt: skip
     total = subtotal - order["discount_total"] + order["shipping_total"]
     total += Decimal(0) if order["tax_included"] else taxes
-    if order["total"] != total:
-        problems.append(Problem("/total", "does_not_add_up",
-                                f"is {order['total']}, the lines add up to {total}"))  # fmt: skip
+    wrong = {
+        "/discount_total": None if own <= order["discount_total"] <= subtotal
+        else f"must be between the lines' {own} and the subtotal {subtotal}",
+        "/tax_total": None if order["tax_total"] == taxes
+        else f"is {order['tax_total']}, the lines' and shipping's tax is {taxes}",
+        "/total": None if order["total"] == total
+        else f"is {order['total']}, the lines add up to {total}",
+    }  # fmt: skip
+    problems += [Problem(at, "does_not_add_up", words) for at, words in wrong.items() if words]
     return problems
 
 
 def _check_precision(order: Mapping[str, Any], currency: str) -> list[Problem]:
-    amounts = {f"/{name}": order[name] for name in
-               ("discount_total", "shipping_total", "shipping_tax", "tax_total", "total")}  # fmt: skip
+    names = ("discount_total", "shipping_total", "shipping_tax", "tax_total", "total")
+    amounts = {f"/{name}": order[name] for name in names}
     for i, line in enumerate(order["line_items"]):
         amounts |= {f"/line_items/{i}/{name}": line[name] for name in ("discount", "tax")}
     return [
@@ -209,50 +213,55 @@ def _pickup(order: Mapping[str, Any]) -> Location | None:
 
 
 Plan = tuple[list[promise.Piece], list[promise.Wanted]]
+Held = list[tuple[promise.Piece, int]]  # with the reservation that holds it
 
 
-def _plan(
-    order: Mapping[str, Any],
-    sellable: dict[str, Sellable],
-    at: geo.Point | None,
-    pickup: Location | None,
-) -> Plan:
-    wanted = [
-        promise.Wanted(i, line["sku"], line["quantity"])
-        for i, line in enumerate(order["line_items"])
-    ]
-    return promise.choose(wanted, sellable, at=at, only=pickup.code if pickup else None)
+@dataclass(frozen=True)
+class _Basket:
+    """An order on its way in: whose it is, where it goes, and where it may come from."""
+
+    channel: SalesChannel
+    order: Mapping[str, Any]
+    at: geo.Point | None
+    pickup: Location | None
+
+    def plan(
+        self, sellable: dict[str, Sellable], wanted: Sequence[promise.Wanted] | None = None
+    ) -> Plan:
+        """Where to claim what is wanted: by default everything."""
+        if wanted is None:
+            wanted = [
+                promise.Wanted(i, line["sku"], line["quantity"])
+                for i, line in enumerate(self.order["line_items"])
+            ]
+        only = self.pickup.code if self.pickup else None
+        return promise.choose(wanted, sellable, at=self.at, only=only)
 
 
 def _claim(
-    channel: SalesChannel,
-    order: Mapping[str, Any],
-    sellable: dict[str, Sellable],
-    plan: Plan,
-    order_id: int,
-    at: geo.Point | None,
-    pickup: Location | None,
-    actor: str,
-) -> tuple[list[tuple[promise.Piece, int]], list[promise.Wanted]]:
+    basket: _Basket, plan: Plan, *, order_id: int, actor: str
+) -> tuple[Held, list[promise.Wanted]]:
     """Claim the plan; what was lost to somebody faster is planned again on what is there now."""
     pieces, missing = plan
-    held: list[tuple[promise.Piece, int]] = []
+    held: Held = []
     for _ in range(ROUNDS):
         claims = [
             ledger.Claim(n, p.point.product, p.point.location, p.quantity, order_id)
             for n, p in enumerate(pieces)
         ]
         got = ledger.reserve(claims, owner_type="order", actor=actor)
-        held += [(pieces[n], reserved.reservation) for n, reserved in got.items()]
-        lost = [p for n, p in enumerate(pieces) if n not in got]
-        if not lost:
+        held += [(pieces[n], reserved.reservation) for n, reserved in sorted(got.items())]
+        again = [
+            promise.Wanted(p.index, p.sku, p.quantity) for n, p in enumerate(pieces) if n not in got
+        ]
+        if not again:
             return held, missing
-        sellable = availability.points(pool=channel.pool_id, skus=sorted(sellable))
-        again = [promise.Wanted(p.index, p.sku, p.quantity) for p in lost]
-        pieces, short = promise.choose(again, sellable, at=at, only=pickup.code if pickup else None)
+        skus = sorted({w.sku for w in again})
+        now_free = availability.points(pool=basket.channel.pool_id, skus=skus)
+        pieces, short = basket.plan(now_free, again)
         missing = [*missing, *short]
-    lost_units = [promise.Wanted(p.index, p.sku, p.quantity) for p in pieces]
-    return held, [*missing, *lost_units]
+    lost = [promise.Wanted(p.index, p.sku, p.quantity) for p in pieces]
+    return held, [*missing, *lost]
 
 
 # --- rows ----------------------------------------------------------------------------------------
@@ -277,31 +286,31 @@ def line_totals(order: Mapping[str, Any]) -> list[tuple[Decimal, Decimal]]:
 
 
 def _row(
-    channel: SalesChannel,
-    order: Mapping[str, Any],
+    basket: _Basket,
     sellable: Mapping[str, Sellable],
     *,
+    promised: datetime | None,
     source: str,
-    at: geo.Point | None,
     now: datetime,
 ) -> dict[str, Any]:
+    order, at = basket.order, basket.at
     address = order.get("shipping_address") or {}
     customer = order["customer"]
-    names = ("line1", "line2", "city", "region", "postcode", "country")
+    totals = line_totals(order)
     return {
-        **{name: order[name] for name in ("external_id", "currency", "tax_included",
-           "discount_total", "shipping_total", "shipping_tax", "tax_total", "total", "test",
-           "tags", "metadata")},
-        "placed_at": order["placed_at"] or now, "channel_id": channel.pk, "subtotal": _subtotal(order), "source": source,
-        "delivery": order["delivery"]["method"], "service": order["delivery"]["service"],
-        "payload_hash": payload_hash(order), "received_at": now,
-        **{name: address.get(name, "") for name in names},
+        **{name: order[name] for name in ORDER_FIELDS},
+        **{name: address.get(name, "") for name in ADDRESS_FIELDS},
+        "channel_id": basket.channel.pk, "source": source, "payload_hash": payload_hash(order),
+        "placed_at": order["placed_at"] or now, "received_at": now, "promised_at": promised,
+        "subtotal": _subtotal(order), "delivery": order["delivery"]["method"],
+        "service": order["delivery"]["service"],
+        "pickup_location_id": basket.pickup and basket.pickup.pk,
         "email": customer["email"].lower(), "name": address.get("name") or customer["name"],
-        "phone": address.get("phone") or customer["phone"], "note": order["note"],
+        "phone": address.get("phone") or customer["phone"],
         "customer_name": customer["name"], "customer_phone": customer["phone"],
         "lat": at and at.lat, "lng": at and at.lng, "billing": order.get("billing_address") or {},
-        "lines": [_line(i, line, sellable, totals) for i, (line, totals) in
-                  enumerate(zip(order["line_items"], line_totals(order), strict=True))],
+        "lines": [_line(i, line, sellable, totals[i]) for i, line in
+                  enumerate(order["line_items"])],
         "payments": [_payment(p, order["currency"]) for p in order["payments"]],
     }  # fmt: skip
 
@@ -398,8 +407,9 @@ def _dumps(value: Any) -> str:
 def _slices(
     order_id: int,
     line_ids: Sequence[int],
-    pieces: Sequence[tuple[promise.Piece, int]],
+    pieces: Held,
     missing: Sequence[promise.Wanted],
+    *,
     now: datetime,
 ) -> list[Allocation]:
     claimed = [
@@ -419,9 +429,7 @@ def _slices(
     ]  # fmt: skip
 
 
-def _parts(
-    pieces: Sequence[tuple[promise.Piece, int]], missing: Sequence[promise.Wanted]
-) -> tuple[Part, ...]:
+def _parts(pieces: Held, missing: Sequence[promise.Wanted]) -> tuple[Part, ...]:
     held = [Part(p.index + 1, p.sku, p.quantity, p.point.code, p.point.name) for p, _ in pieces]
     waiting = [Part(w.index + 1, w.sku, w.quantity, None, None) for w in missing]
     return tuple(sorted([*held, *waiting], key=lambda part: part.line))

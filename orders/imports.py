@@ -1,22 +1,27 @@
 """Orders in from Shopify's export CSV: checked, shown, then placed like any other order."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
-from rest_framework.exceptions import ErrorDetail
 
 from config import forms
-from config.jobs import FileProblem
+from config.jobs import FileProblem, opened
 from config.models import Job, JobRow
+from config.problems import flat
 from inventory.models import Location, Product
 from orders import capture
 from orders.connectors import shopify_csv
-from orders.connectors.base import CannotMap
+from orders.connectors.base import CannotMap, Mapped, shown
 from orders.models import Order, SalesChannel
 from orders.payload import OrderPayload
+
+O = JobRow.Outcome  # noqa: E741
+SOURCE = "shopify-csv"
+READ_AHEAD = 200
+
 
 class UploadForm(forms.UploadForm):
     """Which channel's orders these are."""
@@ -29,74 +34,92 @@ class UploadForm(forms.UploadForm):
         self.fields["channel"].choices = list(channels)  # type: ignore[attr-defined]
 
 
-O = JobRow.Outcome  # noqa: E741
-READ_AHEAD = 200
+# --- check ---------------------------------------------------------------------------------------
 
 
 def check(job: Job) -> Iterator[JobRow]:
     """Read the file; of each order say whether it can be placed, is there, or what is wrong."""
-    assert job.file is not None
     channel = SalesChannel.objects.get(code=job.params["channel"])
-    with job.file.open("rb") as stream:
+    with opened(job) as stream:
         found = iter(shopify_csv.read(stream, pickup_locations=_pickup_codes()))
         try:
             while batch := list(islice(found, READ_AHEAD)):
-                yield from _known([_row(job, one) for one in batch], channel)
+                yield from _compared([_Row(job, one) for one in batch], channel)
         except CannotMap as error:
             raise FileProblem(str(error)) from error
 
 
-def _row(job: Job, one: Any) -> JobRow:
-    if isinstance(one, CannotMap):
-        problem = one.problems[0]
-        return JobRow(
-            job=job, number=problem.row or 1, outcome=O.FAILED, column=problem.column or "",
-            message="; ".join(p.reason for p in one.problems)[:2000],
-        )  # fmt: skip
-    row = JobRow(job=job, number=one.rows[0], reference=one.source_id[:100], outcome=O.READY)
-    payload = OrderPayload(data=one.payload)
-    if not payload.is_valid():
-        field, words = first_error(payload.errors)
-        row.outcome, row.column, row.message = O.FAILED, field[:100], words
-        return row
-    problems = capture.check(payload.validated_data)
-    if problems:
-        row.outcome, row.column = O.FAILED, problems[0].pointer[:100]
-        row.message = "; ".join(f"{p.pointer} {p.detail}" for p in problems)
-        return row
-    row.data = one.payload
-    row.message = f"{len(one.payload['line_items'])} lines, {one.payload['total']} {one.payload['currency']}"  # noqa: E501
-    return row
+class _Row:
+    """One order of the file: its row of the job, and the validated payload while that is ready."""
+
+    def __init__(self, job: Job, one: Mapped | CannotMap) -> None:
+        number = one.rows[0] if one.rows else 1
+        self.payload: dict[str, Any] | None = None
+        self.row = JobRow(
+            job=job, number=number, reference=shown(one.source_id)[:100], outcome=O.READY
+        )
+        if isinstance(one, CannotMap):
+            first = one.problems[0]
+            self.fail(first.column or "", "; ".join(str(p) for p in one.problems))
+        else:
+            self.validate(one.payload)
+
+    def validate(self, data: dict[str, Any]) -> None:
+        """The checks that every order passes, before any database is asked."""
+        serializer = OrderPayload(data=data)
+        problems = (
+            [(p.pointer, p.detail) for p in capture.check(serializer.validated_data)]
+            if serializer.is_valid()
+            else [(entry["pointer"], entry["detail"]) for entry in flat(serializer.errors)]
+        )
+        if problems:
+            words = "; ".join(f"{pointer} {detail}" for pointer, detail in problems)
+            self.fail(problems[0][0].strip("/"), words)
+            return
+        self.payload, self.row.data = serializer.validated_data, data
+        self.row.message = f"{len(data['line_items'])} lines, {data['total']} {data['currency']}"
+
+    def fail(self, column: str, words: str) -> None:
+        self.end(O.FAILED, words)
+        self.row.column = column[:100]
+
+    def end(self, outcome: str, words: str) -> None:
+        """Nothing is left to do with this order, so its personal data is not kept."""
+        self.payload, self.row.data = None, {}
+        self.row.outcome, self.row.message = outcome, words[:2000]
+
+    @property
+    def skus(self) -> set[str]:
+        return {line["sku"] for line in self.payload["line_items"]} if self.payload else set()
 
 
-def first_error(errors: Any, path: str = "") -> tuple[str, str]:
-    """The first error of a serializer: its path and its words."""
-    if isinstance(errors, ErrorDetail | str):
-        return path or "order", str(errors)
-    if isinstance(errors, Mapping):
-        name, inner = next((n, e) for n, e in errors.items() if e)
-        return first_error(inner, f"{path}/{name}".strip("/"))
-    index, inner = next((i, e) for i, e in enumerate(errors) if e)
-    return first_error(inner, path if isinstance(inner, str) else f"{path}/{index}")
-
-
-def _known(rows: Sequence[JobRow], channel: SalesChannel) -> list[JobRow]:
-    ready = [row for row in rows if row.outcome == O.READY]
-    there = set(
-        Order.objects.filter(
-            channel=channel, external_id__in=[r.data["external_id"] for r in ready]
-        ).values_list("external_id", flat=True)
+def _compared(rows: Sequence[_Row], channel: SalesChannel) -> list[JobRow]:
+    """Ends ready rows whose order is there already or whose products are not."""
+    ready = {row.payload["external_id"]: row for row in rows if row.payload}
+    known = Product.objects.filter(sku__in=set().union(*(r.skus for r in rows)), active=True)
+    skus = set(known.values_list("sku", flat=True))
+    there = Order.objects.filter(channel=channel, external_id__in=ready).only(
+        "external_id", "payload_hash", "source"
     )
-    wanted = {line["sku"] for row in ready for line in row.data["line_items"]}
-    skus = set(Product.objects.filter(sku__in=wanted, active=True).values_list("sku", flat=True))
-    for row in ready:
-        unknown = sorted({line["sku"] for line in row.data["line_items"]} - skus)
+    for order in there:
+        _end_known(ready.pop(order.external_id), order)
+    for row in ready.values():
+        unknown = sorted(row.skus - skus)
         if unknown:
-            row.outcome, row.column = O.FAILED, "Lineitem sku"
-            row.message = f"no active product has SKU {', '.join(unknown)}"
-        elif row.data["external_id"] in there:
-            row.outcome, row.message = O.SAME, "this channel placed it before"
-    return list(rows)
+            row.fail("Lineitem sku", f"no active product has SKU {', '.join(unknown)}")
+    return [row.row for row in rows]
+
+
+def _end_known(row: _Row, order: Order) -> None:
+    assert row.payload is not None
+    same = order.payload_hash == capture.payload_hash(row.payload)
+    if same or order.source != SOURCE:  # another way in writes the same order in other words
+        row.end(O.SAME, f"{order.number}, placed before")
+    else:
+        row.fail("", f"{order.number} was placed before with other content")
+
+
+# --- apply ---------------------------------------------------------------------------------------
 
 
 def apply(job: Job, rows: Sequence[JobRow]) -> None:
@@ -108,14 +131,14 @@ def apply(job: Job, rows: Sequence[JobRow]) -> None:
         try:
             with transaction.atomic():
                 placed = capture.place(
-                    channel=channel, order=payload.validated_data, source="shopify-csv",
+                    channel=channel, order=payload.validated_data, source=SOURCE,
                     actor=f"job {job.pk}", now=timezone.now(),
                 )  # fmt: skip
         except capture.AlreadyPlaced as known:
             row.outcome = O.SAME if known.same else O.FAILED
             row.message = str(known) if known.same else f"{known} with other content"
         except capture.Refused as refused:
-            row.outcome, row.message = O.FAILED, str(refused)
+            row.outcome, row.message = O.FAILED, str(refused)[:2000]
         else:
             row.outcome, row.message = O.CREATED, Order(pk=placed.order_id).number
         row.data = {}  # personal data is in the order now, not in the job

@@ -88,7 +88,7 @@ def split_slice(piece: Allocation, *, quantity: int) -> Allocation:
 def hold(
     *, order_id: int, type: str, handle: str, reason: str, blocks: Sequence[str], actor: str
 ) -> Hold:
-    """Place a hold; the same handle is placed once per order, and placing it again reopens it not."""
+    """Place a hold; a handle is placed once per order, and does not reopen what was resolved."""
     with transaction.atomic():
         order = lock(order_id)
         placed, created = Hold.objects.get_or_create(

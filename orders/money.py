@@ -1,4 +1,4 @@
-"""Rounding and sharing out of money: parts always sum to the whole, to the currency's minor unit."""
+"""Rounding and sharing out of money: parts always sum to the whole."""
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal

@@ -1,19 +1,23 @@
 """The canonical order payload: what POST /api/v1/orders takes and every connector produces."""
 
+import math
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
 from rest_framework import serializers
 
+from config.api import Problems, check_texts
 from orders.models import Order
-from orders.money import is_country, is_currency
+from orders.money import is_country, is_currency, rounded
 
 MAX_LINES = 200
 MAX_QUANTITY = 10_000
-_ZONE = re.compile(r"(Z|[+-]\d{2}:?\d{2})$", re.IGNORECASE)
+MAX_AMOUNT = Decimal(10) ** 10  # what a money column holds, in whole units of a currency
+_AMOUNT = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
 
 class Strict(serializers.Serializer):
@@ -40,7 +44,7 @@ class Units(serializers.IntegerField):
 
 
 class Money(serializers.DecimalField):
-    """An amount as a string ("12.50"), never negative."""
+    """An amount as plain text ("12.50") or as a JSON number, never negative."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
@@ -48,7 +52,26 @@ class Money(serializers.DecimalField):
         )
 
     def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, bool):
+        written = type(data) is str and not _AMOUNT.fullmatch(data)
+        if written or type(data) not in (str, int, float, Decimal):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Flag(serializers.BooleanField):
+    """true or false; not 1, not "yes"."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if type(data) is not bool:
+            self.fail("invalid", input=data)
+        return data
+
+
+class Degrees(serializers.FloatField):
+    """A coordinate written as a JSON number."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if type(data) not in (int, float) or not math.isfinite(data):
             self.fail("invalid")
         return super().to_internal_value(data)
 
@@ -56,20 +79,46 @@ class Money(serializers.DecimalField):
 class Moment(serializers.DateTimeField):
     """A time with its zone; not in the future, not before shops had channels."""
 
-    def to_internal_value(self, value: Any) -> Any:
-        if isinstance(value, str) and not _ZONE.search(value):
+    def enforce_timezone(self, value: datetime) -> datetime:
+        if timezone.is_naive(value):
             raise serializers.ValidationError("needs a time zone, e.g. 2026-11-23T10:00:00Z")
+        return super().enforce_timezone(value)
+
+    def to_internal_value(self, value: Any) -> Any:
         moment = super().to_internal_value(value)
         if moment > timezone.now() + timedelta(days=1) or moment.year < 2000:
             raise serializers.ValidationError("is not a believable time for an order")
         return moment
 
 
+class Code(serializers.CharField):
+    """What something is called elsewhere: text that can be seen, compared and typed again."""
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        if not text.isprintable():
+            raise serializers.ValidationError("holds characters that cannot be seen")
+        return text
+
+
+class Items(serializers.ListField):
+    """A list that is counted before its entries are looked at."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if isinstance(data, list) and self.max_length and len(data) > self.max_length:
+            raise serializers.ValidationError(
+                f"has {len(data)} entries, at most {self.max_length} are taken", "max_length"
+            )
+        return super().to_internal_value(data)
+
+
 class Text(serializers.CharField):
     """Text that may be empty and may be left out."""
 
     def __init__(self, length: int, **options: Any) -> None:
-        super().__init__(max_length=length, **{"allow_blank": True, "default": ""} | options)
+        options.setdefault("allow_blank", True)
+        options.setdefault("default", "")
+        super().__init__(max_length=length, **options)
 
 
 class Address(Strict):
@@ -83,10 +132,8 @@ class Address(Strict):
     postcode = Text(20)
     country = serializers.CharField(min_length=2, max_length=2)
     phone = Text(40)
-    latitude = serializers.FloatField(min_value=-90, max_value=90, required=False, allow_null=True)
-    longitude = serializers.FloatField(
-        min_value=-180, max_value=180, required=False, allow_null=True
-    )
+    latitude = Degrees(min_value=-90, max_value=90, required=False, allow_null=True)
+    longitude = Degrees(min_value=-180, max_value=180, required=False, allow_null=True)
 
     def validate_country(self, value: str) -> str:
         if not is_country(value):
@@ -115,8 +162,8 @@ class DeliveryPayload(Strict):
 class LinePayload(Strict):
     """One product of the order; discount and tax are the whole line's."""
 
-    external_id = Text(100)
-    sku = serializers.CharField(max_length=64)
+    external_id = Code(max_length=100, allow_blank=True, default="")
+    sku = Code(max_length=64)
     name = Text(200)
     quantity = Units(min_value=1, max_value=MAX_QUANTITY)
     unit_price = Money()
@@ -127,7 +174,7 @@ class LinePayload(Strict):
 class PaymentPayload(Strict):
     """Money the channel authorized or took."""
 
-    reference = serializers.CharField(max_length=100)
+    reference = Code(max_length=100)
     method = serializers.CharField(max_length=40)
     amount = Money()
     state = serializers.ChoiceField(["authorized", "captured"])
@@ -136,11 +183,11 @@ class PaymentPayload(Strict):
 class OrderPayload(Strict):
     """One order. total = quantity x unit_price - discount_total + shipping_total (+ tax_total)."""
 
-    external_id = serializers.CharField(max_length=100)
+    external_id = Code(max_length=100)
     placed_at = Moment(allow_null=True, default=None)
     currency = serializers.CharField(min_length=3, max_length=3)
-    test = serializers.BooleanField(default=False)
-    tax_included = serializers.BooleanField(default=True)
+    test = Flag(default=False)
+    tax_included = Flag(default=True)
     customer = CustomerPayload(default={"email": "", "name": "", "phone": ""})
     shipping_address = Address(allow_null=True, default=None)
     billing_address = Address(allow_null=True, default=None)
@@ -151,9 +198,8 @@ class OrderPayload(Strict):
     shipping_tax = Money(default=0)
     tax_total = Money(default=0)
     total = Money()
-    payments = PaymentPayload(many=True, default=[], max_length=20)
-    tags = serializers.ListField(child=serializers.CharField(max_length=60), default=[],
-                                 max_length=50)  # fmt: skip
+    payments = PaymentPayload(many=True, default=[], max_length=20)  # type: ignore[call-arg]
+    tags = Items(child=serializers.CharField(max_length=60), default=[], max_length=50)
     note = Text(2000)
     metadata = serializers.DictField(default={})
 
@@ -179,7 +225,15 @@ class OrderPayload(Strict):
             raise serializers.ValidationError("a payment of nothing is no payment")
         return value
 
+    def validate_metadata(self, value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            check_texts(value)  # files bring what the API's parser would have refused
+        except Problems as error:
+            raise serializers.ValidationError(error.problems[0][2]) from None
+        return value
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        _check_amounts(attrs)
         if attrs["delivery"]["method"] == Order.Delivery.SHIP:
             _check_address(attrs["shipping_address"])
         elif not attrs["delivery"]["location"]:
@@ -197,3 +251,17 @@ def _check_address(address: Mapping[str, Any] | None) -> None:
         raise serializers.ValidationError(
             {"shipping_address": {name: "is needed to ship" for name in empty}}
         )
+
+
+def _check_amounts(attrs: Mapping[str, Any]) -> None:
+    currency = attrs["currency"]
+    gross = sum((x["quantity"] * x["unit_price"] for x in attrs["line_items"]), Decimal(0))
+    if rounded(gross, currency) >= MAX_AMOUNT:
+        raise serializers.ValidationError({"line_items": f"are worth {MAX_AMOUNT:,} or more"})
+    fine: Any = {
+        i: {"amount": f"is finer than the smallest unit of {currency}"}
+        for i, payment in enumerate(attrs["payments"])
+        if payment["amount"] != rounded(payment["amount"], currency)
+    }
+    if fine:
+        raise serializers.ValidationError({"payments": fine})

@@ -65,7 +65,7 @@ def _page(rma: Return) -> str:
 class ReturnAdmin(ReadOnlyAdmin):
     """Returns, newest first."""
 
-    list_display = ("number_", "order_", "state_", "units", "reason", "requested_at", "location",
+    list_display = ("number_", "order_", "state_", "units", "reason", "requested_at", "arrived_at",
                     "given_back")  # fmt: skip
     list_filter = ("state", "reason", "location", "order__channel")
     list_select_related = ("order", "location")
@@ -130,6 +130,10 @@ class ReturnAdmin(ReadOnlyAdmin):
     @display(description="units arrived")
     def units(self, rma: Return) -> str:
         return f"{rma.received_ or 0} of {rma.expected_ or 0}"  # type: ignore[attr-defined]
+
+    @display(description="arrived at")
+    def arrived_at(self, rma: Return) -> str:
+        return rma.location.name if rma.location else ""
 
     @display(description="given back", ordering="refund_amount")
     def given_back(self, rma: Return) -> str:

@@ -59,8 +59,8 @@ def _show(request: HttpRequest, name: str, *, status: int = 200, **context: Any)
     return render(request, f"track/{name}.html", context, status=status)
 
 
-def _home(token: str, anchor: str = "") -> str:
-    return reverse("track:order", args=[token]) + anchor
+def _home(token: str) -> str:
+    return reverse("track:order", args=[token])
 
 
 @require_GET
@@ -82,7 +82,7 @@ def return_page(request: HttpRequest, order: Order, *, token: str) -> HttpRespon
         known = _ask(order, form)
     if known is not None:
         messages.success(request, f"Your return {known.number} is requested. We will write to you.")
-        return HttpResponseRedirect(_home(token, "#returns"))
+        return HttpResponseRedirect(_home(token))
     shut = [room for room in found if not room.open]
     return _show(request, "return", form=form, shut=shut, order=order, token=token)
 
@@ -120,4 +120,4 @@ def cancel_page(request: HttpRequest, order: Order, *, token: str, pk: int) -> H
         messages.success(request, f"Your return {rma.number} is canceled.")
     except IllegalMove:
         messages.error(request, f"Your return {rma.number} cannot be canceled any more.")
-    return HttpResponseRedirect(_home(token, "#returns"))
+    return HttpResponseRedirect(_home(token))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from django.db import connection
 
 from inventory import ledger
-from inventory.models import Location
 from orders import lifecycle
 from orders.models import Allocation
 
@@ -159,9 +158,9 @@ def lock_capacity(locations: Iterable[int]) -> None:
     """Lock stock points whose day is limited, in id order, so that parcels are counted in turn."""
     ids = sorted(locations)
     if ids:
-        list(
-            Location.objects.select_for_update(no_key=True)
-            .filter(pk__in=ids)
-            .order_by("pk")
-            .values_list("pk")
-        )
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT id FROM inventory_location WHERE id = ANY(%s) ORDER BY id"
+                " FOR NO KEY UPDATE",
+                [ids],
+            )

@@ -6,9 +6,11 @@ or when the stock is not there (routing/shortage.py).
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from django.db import transaction
-from django.db.models import Case, F, Value, When
+from django.db.models import F
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from config import outbox
@@ -138,16 +140,27 @@ def _unfillable(shot: Snapshot, piece: Allocation, reason: str) -> Wait:
 def _allocate(placed: Sequence[Placed], moved: Mapping[int, int]) -> None:
     if not placed:
         return
-    held = {
-        one.piece.pk: one.piece.reservation_id if one.stays else moved[one.piece.pk]
-        for one in placed
-    }
+    pieces = [one.piece for one in placed]
+    changes: dict[str, Any] = {}
+    if moved:
+        changes = {
+            "location_id": _by_slice(pieces, [one.location for one in placed]),
+            "reservation_id": _by_slice(
+                pieces, [moved.get(piece.pk, piece.reservation_id) for piece in pieces]
+            ),
+        }
     lifecycle.move_slices(
-        [one.piece for one in placed], S.ALLOCATED, queue="", queue_reason="", next_action_at=None,
-        attempt=F("attempt") + 1,
-        location_id=Case(*(When(pk=one.piece.pk, then=Value(one.location)) for one in placed)),
-        reservation_id=Case(*(When(pk=pk, then=Value(claim)) for pk, claim in held.items())),
+        pieces, S.ALLOCATED, queue="", queue_reason="", next_action_at=None,
+        attempt=F("attempt") + 1, **changes,
     )  # fmt: skip
+
+
+def _by_slice(pieces: Sequence[Allocation], values: Sequence[int | None]) -> RawSQL:
+    """A value of its own for each slice, in one UPDATE."""
+    return RawSQL(
+        "(%s::bigint[])[array_position(%s::bigint[], orders_allocation.id)]",
+        [list(values), [piece.pk for piece in pieces]],
+    )
 
 
 def _tell(

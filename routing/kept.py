@@ -113,12 +113,18 @@ WITH decision AS (
     SELECT %(order)s, d.id, o.location_id, o.day, o.ids, o.lines, o.units, %(counts)s,
            l.capacity_per_day
       FROM decision d, offered o JOIN inventory_location l ON l.id = o.location_id
-     WHERE NOT %(counts)s OR l.capacity_per_day IS NULL OR l.capacity_per_day > (
-           SELECT count(*) FROM routing_offer f
-            WHERE f.location_id = o.location_id AND f.day = o.day AND f.counts
-              AND EXISTS (SELECT 1 FROM orders_allocation a
-                           WHERE a.id = ANY(f.slices) AND a.location_id = f.location_id
-                             AND a.state NOT IN ('queued', 'canceled')))
+     WHERE CASE
+           WHEN NOT %(counts)s OR l.capacity_per_day IS NULL THEN true
+           WHEN l.capacity_per_day > (
+                SELECT count(*) FROM routing_offer f
+                 WHERE f.location_id = o.location_id AND f.day = o.day AND f.counts) THEN true
+           ELSE l.capacity_per_day > (  -- without those that were given back
+                SELECT count(*) FROM routing_offer f
+                 WHERE f.location_id = o.location_id AND f.day = o.day AND f.counts
+                   AND EXISTS (SELECT 1 FROM orders_allocation a
+                                WHERE a.id = ANY(f.slices) AND a.location_id = f.location_id
+                                  AND a.state NOT IN ('queued', 'canceled')))
+           END
     RETURNING location_id
 )
 SELECT d.id, (SELECT count(*) FROM offer) = (SELECT count(*) FROM offered) FROM decision d

@@ -1,8 +1,8 @@
 """Decisions again: what went into the engine, as JSON to keep, and the same answer from it."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -15,8 +15,12 @@ from routing.models import Decision
 Json = dict[str, Any]
 Bands = tuple[tuple[float, float, Decimal], ...]
 
-_CANDIDATE = tuple(field.name for field in fields(engine.Candidate))
-_LINE = tuple(field.name for field in fields(engine.Line))
+_LINE = ["key", "product", "quantity", "weight_g", "unit_price"]
+_CANDIDATE = [
+    "key", "code", "name", "kind", "is_central", "lat", "lng", "free", "handling_order",
+    "handling_line", "capacity_left", "open", "can_ship", "online", "lead_days", "overstock",
+    "excluded", "refusal_rate",
+]  # fmt: skip
 _MONEY_OF_POLICY = (
     "co2_price_per_kg", "central_bonus", "overstock_relief", "split_penalty",
     "late_penalty_per_day", "refusal_cost", "min_part_value",
@@ -44,10 +48,10 @@ class Inputs:
     def to_json(self) -> Json:
         """Plain JSON: money as strings, lines and candidates as rows under their column names."""
         return {
-            "lines": {"columns": list(_LINE), "rows": [_row(x, _LINE) for x in self.lines]},
+            "lines": {"columns": _LINE, "rows": [_line_row(line) for line in self.lines]},
             "candidates": {
-                "columns": list(_CANDIDATE),
-                "rows": [_row(x, _CANDIDATE) for x in self.candidates],
+                "columns": _CANDIDATE,
+                "rows": [_candidate_row(one) for one in self.candidates],
             },
             "destination": asdict(self.destination),
             "policy": _texts(asdict(self.policy)),
@@ -97,18 +101,17 @@ def tariff(bands: Bands) -> engine.Tariff:
     return engine.Tariff(bands=bands)
 
 
-def _row(thing: Any, names: Sequence[str]) -> list[Any]:
-    return [_plain(getattr(thing, name)) for name in names]
+def _line_row(line: engine.Line) -> list[Any]:
+    return [line.key, line.product, line.quantity, line.weight_g, str(line.unit_price)]
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, Mapping):
-        return sorted(value.items())
-    if isinstance(value, frozenset):
-        return sorted(value)
-    return value
+def _candidate_row(one: engine.Candidate) -> list[Any]:
+    return [
+        one.key, one.code, one.name, one.kind, one.is_central, one.lat, one.lng,
+        list(one.free.items()), str(one.handling_order), str(one.handling_line),
+        one.capacity_left, one.open, one.can_ship, one.online, one.lead_days,
+        list(one.overstock.items()), sorted(one.excluded), one.refusal_rate,
+    ]  # fmt: skip
 
 
 def _texts(values: Json) -> Json:

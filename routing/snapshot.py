@@ -25,7 +25,8 @@ DAY = timedelta(days=1)
 
 # What a stock point can give this order of a product is what its pool has free there, and what
 # the order's own waiting slices hold there already, as far as it is physically covered. A claim at
-# a place that refused the line counts for nothing.
+# a place that refused the line counts for nothing. Which parcels of the day were given back is
+# only looked at where the day seems full.
 _SNAPSHOT = """
 WITH pool AS (
     SELECT m.location_id, m.buffer FROM inventory_poollocation m
@@ -70,13 +71,16 @@ WITH pool AS (
      WHERE l.active OR h.stock IS NOT NULL
      ORDER BY l.id
 ), loaded AS (
-    SELECT f.location_id, count(*) AS parcels
-      FROM point p JOIN routing_offer f ON f.location_id = p.id AND f.day = p.day AND f.counts
+    SELECT p.id AS location_id, CASE WHEN given.parcels < p.capacity_per_day THEN given.parcels
+           ELSE (SELECT count(*) FROM routing_offer f
+                  WHERE f.location_id = p.id AND f.day = p.day AND f.counts
+                    AND EXISTS (SELECT 1 FROM orders_allocation a
+                                 WHERE a.id = ANY(f.slices) AND a.location_id = f.location_id
+                                   AND a.state NOT IN ('queued', 'canceled'))) END AS parcels
+      FROM point p CROSS JOIN LATERAL (
+           SELECT count(*) AS parcels FROM routing_offer f
+            WHERE f.location_id = p.id AND f.day = p.day AND f.counts) AS given
      WHERE p.capacity_per_day IS NOT NULL
-       AND EXISTS (SELECT 1 FROM orders_allocation a
-                    WHERE a.id = ANY(f.slices) AND a.location_id = f.location_id
-                      AND a.state NOT IN ('queued', 'canceled'))
-     GROUP BY f.location_id
 ), rules AS (
     SELECT r.* FROM routing_ruleset r
       LEFT JOIN routing_ruleset_channels c

@@ -105,7 +105,7 @@ def build() -> Company:
     return Company(locations, products, pool, web, key, _rules())
 
 
-def _location(
+def _location(  # noqa: PLR0917  (the columns of PLACES)
     code: str, kind: str, central: bool, city: str, country: str, lat: float, lng: float, tz: str
 ) -> Location:
     return Location.objects.create(

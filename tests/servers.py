@@ -1,4 +1,4 @@
-"""Early pytest plugin (-p tests.servers): the servers must be there before Django's settings are read."""
+"""Early pytest plugin (-p tests.servers): servers must be there before Django reads settings."""
 
 from config import embedded
 

@@ -97,17 +97,25 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
 
 
 def end(
-    processes: Iterable[subprocess.Popen[bytes]], *, by: signal.Signals, grace: float
+    processes: Iterable[subprocess.Popen[bytes]],
+    *,
+    by: signal.Signals,
+    grace: float,
+    hurry: Callable[[], bool] = bool,
 ) -> list[subprocess.Popen[bytes]]:
-    """End processes together: ask each, wait up to `grace` seconds, kill; returns the killed."""
+    """End processes together: ask each, wait up to `grace` seconds, kill; returns the killed.
+
+    The wait is cut short as soon as `hurry` says so.
+    """
     left = [process for process in processes if over(process) is None]
     for process in left:
         with suppress(ProcessLookupError):
             process.send_signal(by)
     deadline = time.monotonic() + grace
-    while time.monotonic() < deadline and any(over(process) is None for process in left):
+    while left := [process for process in left if over(process) is None]:
+        if time.monotonic() > deadline or hurry():
+            break
         time.sleep(0.05)
-    left = [process for process in left if over(process) is None]
     for process in left:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -23,6 +23,7 @@ GRACE_SECONDS = 10  # for each group of the stop
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds before a program is started again
 STEADY_SECONDS = 30  # a program that ran this long starts again as if it had never failed
 ROUND_SECONDS = 0.2
+SECOND_SIGNAL_SECONDS = 1
 
 Say = Callable[[str], None]
 
@@ -69,7 +70,7 @@ def ending(code: int) -> str:
 
 
 class Supervisor:
-    """Keeps programs running until it is told to stop; a second telling stops at once."""
+    """Keeps programs running until it is told to stop; a second Ctrl-C stops at once."""
 
     def __init__(self, *, var: Path, say: Say) -> None:
         self.var = var
@@ -77,7 +78,7 @@ class Supervisor:
         self.mark = secrets.token_hex(16)
         self.kept: list[Kept] = []
         self.env: dict[str, str] = {}
-        self.stopping = False
+        self.told_at: float | None = None
         self.hurry = False
 
     def listen(self) -> None:
@@ -86,9 +87,17 @@ class Supervisor:
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._told)
 
-    def _told(self, _number: int, _frame: object) -> None:
-        self.hurry = self.stopping
-        self.stopping = True
+    def _told(self, number: int, _frame: object) -> None:
+        """Note a signal. One sent to the whole group comes twice, as make passes it on as well."""
+        if self.told_at is None:
+            self.told_at = time.monotonic()
+        elif number == signal.SIGINT and time.monotonic() - self.told_at > SECOND_SIGNAL_SECONDS:
+            self.hurry = True
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self.told_at is not None
 
     def launch(self, argv: Iterable[str], *, name: str) -> subprocess.Popen[bytes]:
         """Start a Python program of ours, its output in the log of its name."""
@@ -171,13 +180,14 @@ class Supervisor:
 
     def stop(self) -> None:
         """Stop what runs, group by group; what does not end in time is killed."""
-        self.stopping = True
         for group in sorted({kept.stop for kept in self.kept if kept.stop}):
             members = [kept for kept in self.kept if kept.stop == group and kept.process]
-            grace = 0.0 if self.hurry else GRACE_SECONDS
             running = {id(kept.process): kept.name for kept in members}
             killed = end(
-                [kept.process for kept in members if kept.process], by=signal.SIGTERM, grace=grace
+                [kept.process for kept in members if kept.process],
+                by=signal.SIGTERM,
+                grace=GRACE_SECONDS,
+                hurry=lambda: self.hurry,
             )
             for process in killed:
                 self.say(f"{running[id(process)]} did not stop in time and was killed")

@@ -40,13 +40,13 @@ def children(*, port: int, mail_port: int | None, var: Path, demo: bool) -> list
     beat_state = ("--schedule", str(var / "beat-schedule"), "--pidfile=")
     table = [
         Child(name="web", stop=2, argv=gunicorn),
-        Child(name="worker", stop=3, argv=(*celery, "worker", "-c", "2", "--without-gossip")),
+        Child(name="worker", stop=2, argv=(*celery, "worker", "-c", "2", "--without-gossip")),
         Child(name="beat", stop=2, late=True, argv=(*celery, "beat", *beat_state)),
         Child(name="relay", stop=2, late=True, argv=(MANAGE, "relay")),
     ]
     if mail_port is not None:
         catcher = (MANAGE, "catch_mail", f"--port={mail_port}")
-        table += [Child(name="mail", stop=4, late=True, argv=catcher)]
+        table += [Child(name="mail", stop=3, late=True, argv=catcher)]
     if demo:
         site = f"--url=http://127.0.0.1:{port}"
         play = (MANAGE, "demo", "--orders", "60", "--rate", "2", site)

@@ -139,7 +139,11 @@ def _check_may_leave(task: Task, *, pickup: bool) -> None:
 
 
 def _hand_over(task: Task, to: str, *, actor: str, **fields: Any) -> Parcel:
-    claims = [(piece.reservation_id, f"sale:{piece.pk}") for piece in task.slices]
+    claims = [
+        (piece.reservation_id, f"sale:{piece.pk}")
+        for piece in task.slices
+        if piece.reservation_id is not None  # what is at work holds its stock: a check constraint
+    ]
     task.move(F.DONE, slices=to, ended_at=timezone.now())
     parcel = _parcel(task, **fields)
     lines = [line.pk for line in task.lines]

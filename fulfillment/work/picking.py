@@ -91,7 +91,7 @@ def refuse(
 
 
 def _give_up(task: Task, keep: Mapping[int, int] | None) -> list[Allocation]:
-    """Close what cannot be given, cutting slices; `task.lines` keeps the rest. Returns the slices."""
+    """Close what cannot be given, cutting slices; returns those. `task.lines` keeps the rest."""
     _check_known(task, keep or {})
     wanted = {line.pk: line.quantity for line in task.lines}
     kept = {pk: 0 if keep is None else min(keep.get(pk, n), n) for pk, n in wanted.items()}
@@ -163,7 +163,8 @@ def _fits(line: FulfillmentLine, code: str) -> bool:
     if code.casefold() == product.sku.casefold():
         return True
     # Scanners drop or add leading zeros: UPC-A, EAN-13 and GTIN-14 name the same thing.
-    return bool(product.gtin) and code.isdigit() and code.lstrip("0") == product.gtin.lstrip("0")
+    gtin = product.gtin or ""
+    return gtin != "" and code.isdigit() and code.lstrip("0") == gtin.lstrip("0")
 
 
 def pick_all(*, fulfillment_order_id: int, actor: str) -> Outcome:

@@ -63,7 +63,8 @@ def _request(order: Order, asked: Sequence[int]) -> None:
         FulfillmentOrder(
             order=order, location_id=location, created_at=now,
             ship_by=ship_by(group[0].location, now=now),
-            why=decision.sentence if decision else "", decision_id=decision and decision.pk,
+            why=decision.sentence if decision else "",
+            decision_id=decision.pk if decision else None,
         )
         for location, group in groups
     )  # fmt: skip

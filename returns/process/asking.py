@@ -123,10 +123,8 @@ def request(
         ReturnLine.objects.bulk_create(
             [ReturnLine(rma=rma, order_line_id=pk, expected=n) for pk, n in wanted.items()]
         )
-        record(
-            rma, "requested", actor=by,
-            reason=reason, units=sum(wanted.values()), past_window=bool(override),
-        )  # fmt: skip
+        late = {"past_window": True} if override else {}
+        record(rma, "requested", actor=by, reason=reason, units=sum(wanted.values()), **late)
     return rma
 
 

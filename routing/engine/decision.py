@@ -49,10 +49,15 @@ def route(  # noqa: PLR0917 (by position or by keyword: the six things a decisio
         lines=lines, candidates=candidates, destination=destination, policy=policy
     )
     model = CostModel(screening=screening, policy=policy, tariff=tariff, emission=emission)
-    found = _search(model, policy)
-    made = _plan(model, found)
-    evidence = PlanEvidence(model=model, made=made, searched=found.searched)
+    made, searched = plan_of(model, policy)
+    evidence = PlanEvidence(model=model, made=made, searched=searched)
     return Decision(plan=made, version=ENGINE_VERSION, evidence=evidence)
+
+
+def plan_of(model: CostModel, policy: Policy) -> tuple[Plan, exact.Exactly | None]:
+    """The plan for prepared costs; and the exact search it was found by, if it was."""
+    found = _search(model, policy)
+    return _plan(model, found), found.searched
 
 
 class Found(NamedTuple):

@@ -35,7 +35,8 @@ UPDATE inventory_stock SET reserved = reserved + 1 WHERE location_id = %s AND pr
    AND on_hand - unavailable - safety - reserved >= 1 RETURNING product_id"""
 CLAIMS = """
 INSERT INTO inventory_reservation (product_id, location_id, quantity, owner_type, owner_id,
-    created_at) SELECT p, %s, 1, 'order', %s, now() FROM unnest(%s::bigint[]) AS u(p) RETURNING id"""
+    created_at)
+SELECT p, %s, 1, 'order', %s, now() FROM unnest(%s::bigint[]) AS u(p) RETURNING id"""
 MOVEMENTS = """
 INSERT INTO inventory_stockmovement (product_id, location_id, kind, on_hand, reserved, unavailable,
     on_hand_after, reserved_after, unavailable_after, reason, cause_type, cause_id, actor,

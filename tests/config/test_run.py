@@ -149,6 +149,25 @@ def test_what_does_not_stop_in_time_is_killed(supervisor, var, monkeypatch):
     assert supervisor.said == ["web did not stop in time and was killed"]
 
 
+def test_a_signal_that_comes_twice_at_once_is_one(supervisor):
+    before = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    }
+    supervisor.listen()
+    try:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert supervisor.stopping
+        assert not supervisor.hurry
+        supervisor.told_at -= 5
+        os.kill(os.getpid(), signal.SIGINT)  # the second Ctrl-C of somebody who will not wait
+        assert supervisor.hurry
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def test_a_failed_step_of_the_preparation_says_which_and_why(supervisor):
     steps = {"prepare": ["-c", "raise ValueError('no such column')"], "static": SLEEP}
     with pytest.raises(start.CannotStart, match="prepare failed: ValueError: no such column"):

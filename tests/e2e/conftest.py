@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "var" / "screenshots"
@@ -38,14 +38,17 @@ def open_page(chromium, live_server) -> Iterator[OpenPage]:
         page = context.new_page()
         page.set_default_timeout(10_000)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: said.type == "error"
-                and "Content Security Policy" in said.text and complaints.append(said.text))  # fmt: skip
+        page.on("console", lambda said: complaints.append(said.text) if _policy(said) else None)
         return page
 
     yield window
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+def _policy(said: ConsoleMessage) -> bool:
+    return said.type == "error" and "Content Security Policy" in said.text
 
 
 @pytest.fixture

@@ -25,12 +25,10 @@ def play(live_company, live_server, tmp_path):
     started = []
 
     def start(*options: str) -> tuple[subprocess.Popen, str]:
-        facts = {
-            "base_url": live_server.url,
-            "wms": {"WH": {"key": live_company.location_key("WH")}},
-        }
-        (tmp_path / "demo.json").write_text(json.dumps(facts))
-        argv = [sys.executable, str(MANAGE), "demo_wms", "--port=0", f"--facts={tmp_path}/demo.json",
+        keys = {"WH": {"key": live_company.location_key("WH")}}
+        path = tmp_path / "demo.json"
+        path.write_text(json.dumps({"base_url": live_server.url, "wms": keys}))
+        argv = [sys.executable, str(MANAGE), "demo_wms", "--port=0", f"--facts={path}",
                 "--step=0.05", "--transit=0.05", "--deliver=0.2", *options]  # fmt: skip
         process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
         started.append(process)

@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import connection
 from django.db.models import Sum
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from config.status import IllegalMove
@@ -344,3 +346,35 @@ def test_restocked_units_are_exactly_what_the_ledger_made_sellable(company, wh, 
         assert sums["on_hand"] - sums["unavailable"] == line.restocked
         assert line.units.aggregate(n=Sum("quantity"))["n"] == line.received
     assert [line.restocked for line in rma.lines.order_by("id")] == [1, 2]
+
+
+def test_no_step_takes_more_statements_for_more_lines(company, wh):
+    counts = []
+    for skus in (["BAG"], ["BAG", "TEE", "MUG"]):
+        order = journeys.deliver(company.place(*[(sku, 2) for sku in skus]))
+        lines = [(line.pk, 2) for line in order.lines.all()]
+
+        def steps(order=order, lines=lines):
+            rma = process.request(order_id=order.pk, lines=lines, reason="other", by="customer")
+            yield "request"
+            process.approve(return_id=rma.pk, actor="lea")
+            yield "approve"
+            ids = [line.pk for line in rma.lines.all()]
+            process.receive(
+                return_id=rma.pk, location=wh, arrived=dict.fromkeys(ids, 2), actor="lea"
+            )
+            yield "receive"
+            grades = {pk: {"A": 1, "D": 1} for pk in ids}
+            process.inspect(return_id=rma.pk, grades=grades, actor="lea")
+            yield "inspect"
+            process.refund(return_id=rma.pk, actor="lea")
+            yield "refund"
+
+        counted, running = {}, steps()
+        for _ in range(5):
+            with CaptureQueriesContext(connection) as seen:
+                name = next(running)
+            counted[name] = len([q for q in seen if "SAVEPOINT" not in q["sql"]])
+        counts.append(counted)
+    assert counts[0] == counts[1]
+    assert max(counts[0].values()) <= 16, counts

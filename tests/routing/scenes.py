@@ -1,9 +1,12 @@
 """Short ways to set a scene around one order and to look at it afterwards."""
 
 from collections import Counter
+from datetime import UTC, datetime
 
 from django.utils import timezone
 
+from config import outbox
+from config.models import OutboxRow
 from inventory import ledger
 from inventory.models import Reservation, Stock
 from orders import lifecycle
@@ -87,3 +90,11 @@ def check() -> None:
     """Every invariant that does not need the later rooms of the house."""
     broken = {name: rows for name, rows in violations().items() if rows and name[:3] != "I12"}
     assert not broken
+
+
+def work(*topics: str) -> None:
+    """Workers hear the bell. (In a test's transaction the database's clock stands still, so work
+    that was just written is not due by itself.)"""
+    for topic in topics:
+        OutboxRow.objects.filter(done_at=None).update(next_at=datetime(2020, 1, 1, tzinfo=UTC))
+        outbox.drain(topic)

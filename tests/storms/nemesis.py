@@ -80,9 +80,11 @@ class Nemesis:
         first = self.rng.sample(targets, len(targets))  # each dies at least once
         for name in [*first, *self.rng.choices(targets, k=kills - len(first))]:
             time.sleep(self.rng.uniform(0.5, 1.5))
+            started = time.monotonic()
             self._kill(name)
             self.killed.append(name)
-            _wait(alive, seconds=30)
+            _wait(alive, seconds=40)
+            sys.stdout.write(f"killed {name}, up again in {time.monotonic() - started:.1f} s\n")
 
     def _kill(self, name: str) -> None:
         if name == "valkey":
@@ -97,7 +99,7 @@ class Nemesis:
             program.start()
 
     def _kill_backend(self) -> None:
-        """kill -9 of one PostgreSQL backend: the server recovers from a crash, all clients reconnect."""
+        """kill -9 of one PostgreSQL backend: the server recovers and all clients reconnect."""
         with contextlib.suppress(psycopg.Error, psutil.NoSuchProcess):
             with psycopg.connect(self.database, connect_timeout=3, autocommit=True) as db:
                 rows = db.execute(

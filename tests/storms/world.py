@@ -1,4 +1,4 @@
-"""Run as a script in the storm's own database: the cast's company with plenty of stock, its keys printed."""
+"""Run in the storm's own database: the cast's company with plenty of stock; prints its keys."""
 
 import json
 import os

@@ -25,5 +25,6 @@ class Command(BaseCommand):
         if options["orders"] and not options["company"]:
             from config.demo import play  # noqa: PLC0415
 
-            for line in play.run(orders=options["orders"], rate=options["rate"], url=options["url"]):
+            played = play.run(orders=options["orders"], rate=options["rate"], url=options["url"])
+            for line in played:
                 self.stdout.write(line)

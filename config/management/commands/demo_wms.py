@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ class Warehouse:
         work = int(message["fulfillment_order"])
         if message.get("event") == "fulfillment.requested" and work not in self.known:
             self.known.add(work)
-            self.later(self.pace.step, lambda: self.advance(self.sites[code], work))
+            self.later(self.pace.step, partial(self.advance, self.sites[code], work))
         return True  # what is withdrawn ends by itself: the next step is answered with 409
 
     def work(self) -> None:
@@ -152,7 +153,7 @@ class Warehouse:
         if row is None or row["state"] not in NEXT:
             self.known.discard(work)
             return
-        self.later(self.pace.step, lambda: self.advance(site, work))
+        self.later(self.pace.step, partial(self.advance, site, work))
 
     def follow(self, site: Site, row: dict[str, Any]) -> None:
         """Tell what the carrier does with the parcels that are not there yet."""
@@ -161,7 +162,7 @@ class Warehouse:
         for parcel in row["parcels"]:
             if parcel["tracking_status"] in ("in_transit", "out_for_delivery"):
                 for status, seconds in facts:
-                    self.later(seconds, lambda s=status, p=parcel: self.report(site, p, s))
+                    self.later(seconds, partial(self.report, site, parcel, status))
 
     def report(self, site: Site, parcel: dict[str, Any], status: str) -> None:
         """One fact of the carrier."""
@@ -177,7 +178,7 @@ class Warehouse:
                     self.follow(site, row)
                 elif row["id"] not in self.known:
                     self.known.add(row["id"])
-                    self.later(self.pace.step, lambda w=row["id"]: self.advance(site, w))
+                    self.later(self.pace.step, partial(self.advance, site, row["id"]))
 
 
 # --- the door ------------------------------------------------------------------------------------
@@ -246,9 +247,8 @@ class Command(BaseCommand):
         try:
             door = server(warehouse, options["port"])
         except OSError as error:
-            raise CommandError(
-                f"Port {options['port']} cannot be used: {error.strerror}."
-            ) from error
+            problem = f"Port {options['port']} cannot be used: {error.strerror}."
+            raise CommandError(problem) from error
         threads = [
             threading.Thread(target=door.serve_forever, daemon=True),
             threading.Thread(target=warehouse.work, daemon=True),
@@ -258,7 +258,7 @@ class Command(BaseCommand):
         for thread in threads:
             thread.start()
         for site in sites.values():
-            warehouse.later(0.1, lambda s=site: warehouse.resume(s))
+            warehouse.later(0.1, partial(warehouse.resume, site))
         names = ", ".join(sites) or "no warehouse"
         self.stdout.write(f"Playing {names} on 127.0.0.1:{door.server_port} for {base_url}")
         self.stdout.flush()

@@ -18,7 +18,7 @@ BELL_EXPIRES_SECONDS = 5
 
 
 class Command(BaseCommand):
-    """Looks for due work every half second; with the broker or database away it logs and goes on."""
+    """Looks for due work every half second; with broker or database away it logs and goes on."""
 
     help = "Ring the workers for due work (outbox relay)"
 

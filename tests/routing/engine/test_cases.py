@@ -86,6 +86,16 @@ def test_a_point_sends_one_parcel_even_where_two_would_be_cheaper():
     assert helped.plan.total == Decimal("12.0000")
 
 
+def test_a_limit_of_parcels_holds_where_more_would_be_cheaper():
+    steps = ((1e6, 10_000, Decimal(5)), (1e6, 20_000, Decimal(30)), (1e6, 40_000, Decimal(200)))
+    points = [point(key, {1: 9}, lat=45.0) for key in range(5)]
+    one = world([line(quantity=4, weight_g=10_000)], points, tariff=Tariff(bands=steps))
+    assert decide(one).plan.total == Decimal(24)
+    for limit, total in ((4, 24), (3, 43), (2, 62), (1, 201)):
+        plan = decide(one._replace(policy=Policy(max_parcels=limit))).plan
+        assert (len(plan.parcels), plan.total) == (limit, total)
+
+
 def test_more_value_is_sent_before_less_cost():
     lines = [line(1, unit_price=Decimal(50)), line(2, unit_price=Decimal(10))]
     dear = point(1, {1: 1}, handling_order=Decimal(400))

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from routing.engine import Policy, decision, explain, repair, to_json
+from routing.engine import Policy, Tariff, decision, explain, repair, to_json
 from routing.engine.exact import Room
 
 from . import brute
@@ -63,6 +63,15 @@ def test_with_room_for_its_parts_a_rough_plan_sends_as_much_as_the_best(one):
     best = brute.rank(one, as_brute(one, decide(one)))
     assert best <= rough
     assert rough[:2] == best[:2]
+
+
+def test_one_parcel_that_two_could_beat_is_not_called_best(cramped):
+    steps = ((1000.0, 1000, Decimal("5.00")), (1000.0, 5000, Decimal("11.50")))
+    lines = [line(1, weight_g=600), line(2, weight_g=600)]
+    points = [point(1, {1: 1, 2: 1}), point(2, {1: 1, 2: 1})]
+    made = decide(world(lines, points, tariff=Tariff(bands=steps)))
+    assert made.plan.total == Decimal("12.50")  # two parcels would be 12.00
+    assert not made.plan.exact
 
 
 def test_a_large_order_that_one_point_holds_is_proven_and_one_parcel():
