@@ -59,7 +59,7 @@ run:
 	@exec $(PY) manage.py run --with-parent
 
 test: lint
-	$(PY) manage.py makemigrations --check --dry-run
+	$(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	$(PY) manage.py check
 	$(PY) -m pytest $(ARGS)
 

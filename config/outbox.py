@@ -108,7 +108,7 @@ RETURNING id
 def claim(topic: str, *, limit: int) -> list[OutboxRow]:
     """Take up to `limit` due rows of a topic under a fresh lease, oldest first."""
     token = uuid.uuid4()
-    params = {
+    params: dict[str, Any] = {
         "topic": topic,
         "token": token,
         "lease": _topics[topic].lease_seconds,

@@ -1,14 +1,14 @@
 """Every door of the house."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from config import health
 from reports import views as reports
 
-api = [
+api: list[URLPattern | URLResolver] = [
     path("", include("orders.urls")),
     path("", include("inventory.urls")),
     path("", include("routing.urls")),

@@ -389,7 +389,8 @@ SELECT l.order_id, l.id FROM line l ORDER BY l.order_id, l.position
 
 def _insert(row: Mapping[str, Any]) -> tuple[int, tuple[int, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute(_INSERT, {"rows": Jsonb([row], dumps=_dumps)})
+        document: Any = Jsonb([row], dumps=_dumps)
+        cursor.execute(_INSERT, {"rows": document})
         written = cursor.fetchall()
     if not written:
         known = Order.objects.only("payload_hash").get(

@@ -1,6 +1,6 @@
 """Who is calling: API keys of channels and of stock points, and what they may do."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -31,7 +31,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         if scheme != self.keyword or not secret.strip().isascii():
             raise AuthenticationFailed("Send the key as 'Authorization: Bearer <key>'.")
         try:
-            key = ApiKey.objects.get_from_key(secret.strip())
+            key = cast(ApiKey, ApiKey.objects.get_from_key(secret.strip()))
         except ApiKey.DoesNotExist:
             raise AuthenticationFailed("This key is unknown or was revoked.") from None
         if key.has_expired:

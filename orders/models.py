@@ -4,7 +4,7 @@ An order's fulfillment and payment statuses are computed (orders/queries.py), ne
 """
 
 from decimal import Decimal
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -18,7 +18,7 @@ from inventory.models import Location, Product, StockPool
 NUMBER_BASE = 100_000
 
 
-def money(**options: object) -> models.DecimalField:
+def money(**options: Any) -> models.DecimalField:
     """An amount in the order's currency; four places hold every ISO minor unit."""
     return models.DecimalField(max_digits=14, decimal_places=4, **options)
 
@@ -73,7 +73,7 @@ class ApiKey(AbstractAPIKey):
     )
     scopes = ArrayField(models.CharField(max_length=32), default=list)
 
-    objects = ApiKeyManager()
+    objects = ApiKeyManager()  # type: ignore[assignment,misc]
 
     class Meta(AbstractAPIKey.Meta):
         verbose_name = "API key"

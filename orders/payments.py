@@ -112,8 +112,8 @@ def amount_due(order: Order) -> Decimal:
     rows = order.allocations.filter(state=Allocation.State.CANCELED).values_list(
         "line_id", "quantity"
     )
-    for line, quantity in rows:
-        canceled[line] = canceled.get(line, 0) + quantity
+    for line_id, quantity in rows:
+        canceled[line_id] = canceled.get(line_id, 0) + quantity
     due, kept = Decimal(0), 0
     for line in order.lines.all():
         count = line.quantity - canceled.get(line.pk, 0)

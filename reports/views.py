@@ -10,6 +10,7 @@ from django.conf import settings
 from django.contrib.admin.sites import site
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -109,7 +110,7 @@ def _service(row: figures.Service, period: figures.Period) -> dict[str, Any]:
 
 @site.admin_view
 @permission_required("orders.view_order", raise_exception=True)
-def sales_csv(request: HttpRequest) -> HttpResponse:
+def sales_csv(request: HttpRequest) -> HttpResponseBase:
     """The sales figures of the period as a file."""
     _, period = _period(request)
     return csv_response(

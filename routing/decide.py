@@ -53,8 +53,9 @@ def handle_route(row: OutboxRow) -> None:
 def handle_shortage(row: OutboxRow) -> None:
     """Work of the topic "shortage": claims exceed what is there, the newest give way."""
     shortage.requeue(
-        product=row.payload["product"], location=row.payload["location"], work=row.pk, actor=ACTOR
-    )
+        stock=row.subject, product=row.payload["product"], location=row.payload["location"],
+        work=row.pk, actor=ACTOR,
+    )  # fmt: skip
 
 
 def route(*, order_id: int, cause: str, actor: str) -> Decision | None:

@@ -30,12 +30,12 @@ SELECT id, order_id, short FROM (
 """
 
 
-def requeue(*, product: int, location: int, work: int, actor: str) -> list[int]:
+def requeue(*, stock: int, product: int, location: int, work: int, actor: str) -> list[int]:
     """Take claims from the newest slices until the rest is covered; their orders are routed anew.
 
     Orders are locked in id order before any stock, and routed by rows of work of their own: one
-    transaction that routed several would take stock rows out of order. `work` names the cause.
-    Returns the ids of the orders that lost a claim.
+    transaction that routed several would take stock rows out of order. `stock` is the id of the
+    row of product and location, `work` the one of the work that asks. Returns the ids of the orders that lost a claim.
     """
     with transaction.atomic(savepoint=False):
         orders = {order for _, order, _ in _newest(product, location)}
@@ -43,7 +43,7 @@ def requeue(*, product: int, location: int, work: int, actor: str) -> list[int]:
         giving, short = _giving_way(product, location, orders)
         if short > 0 and _newest(product, location):  # others stand in for who got away meanwhile
             row = {"product": product, "location": location}
-            outbox.put(topic="shortage", subject=work, cause=f"again:{work}", payload=row)
+            outbox.put(topic="shortage", subject=stock, cause=f"again:{work}", payload=row)
         if not giving:
             return []
         place = Location.objects.get(pk=location)

@@ -33,6 +33,8 @@ from .types import BadInput, Candidate, Emission, Policy
 
 Ints = NDArray[np.intp]
 
+BLOCK = 64  # states at a time: what is laid beside the matrix stays small and is used again
+
 _COSTS = attrgetter("handling_order", "handling_line", "is_central", "lead_days", "refusal_rate")
 
 
@@ -135,7 +137,8 @@ class CostModel:
                 block = block + self._product_table(product, columns, lattice.radices, chunks)
             cost = _outer_sum(cost, block)
         steps = np.rint(self.policy.economic * self.grid.by_weight(self.weights(lattice, chunks)))
-        cost += np.ascontiguousarray(steps.T)[:, self.step]
+        for at in range(0, len(cost), BLOCK):
+            cost[at : at + BLOCK] += steps.T[at : at + BLOCK].take(self.step, axis=1)
         cost[0] = np.inf
         return cost.T
 

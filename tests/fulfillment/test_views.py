@@ -57,6 +57,17 @@ def test_the_door_asks_who_you_are(company):
     assert "Lyon store" in words(right)
 
 
+def test_guessing_passwords_locks_the_name_for_a_while(company):
+    company.user("lea", "LYON")
+    client = Client()
+    for _ in range(10):
+        client.post("/store/login/", {"username": "lea", "password": "wrong"})
+
+    right = {"username": "lea", "password": "a long password"}
+    assert client.post("/store/login/", right).status_code == 429
+    assert client.get("/store/").status_code == 302
+
+
 def test_somebody_who_was_dismissed_is_out_at_the_next_click(company, lea):
     from django.contrib.auth import get_user_model
 

@@ -1,11 +1,12 @@
 """Unfillable units are looked at again when there is a reason to."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 from django.utils import timezone
 
-from config.models import JobRun
+from config.models import JobRun, OutboxRow
 from orders.models import Allocation
 from routing import queues, rules
 from routing.models import RuleSet
@@ -17,7 +18,7 @@ from tests.routing.test_decide import limit, pick_up
 
 @pytest.fixture
 def order(company):
-    """One cap of two is there."""
+    """Its product is sold out."""
     scenes.queue_when_short(company)
     order = company.place(("SOLD", 1))
     route(order)
@@ -110,8 +111,11 @@ def test_a_new_rule_set_frees_the_orders_that_waited_for_one(company):
     assert places(order) == {("allocated", "LYON"): 1}
 
 
-@pytest.mark.django_db
-def test_two_schedulers_run_a_slot_once():
-    retry_unfillable()
-    retry_unfillable()
-    assert JobRun.objects.filter(job="retry_unfillable").count() <= 2
+def test_two_schedulers_run_a_slot_once(company, order):
+    scenes.bring(company, "SOLD", "WH", 3)
+    with time_machine.travel(datetime(2027, 3, 3, 12, 0, tzinfo=UTC), tick=False):
+        retry_unfillable()
+        scenes.all_due()
+        retry_unfillable()
+    assert JobRun.objects.get(job="retry_unfillable").result == {"due": 1, "rung": 1}
+    assert OutboxRow.objects.filter(topic="route", cause__startswith="retry:").count() == 1

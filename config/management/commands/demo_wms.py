@@ -27,6 +27,7 @@ from django.utils import timezone
 PORT = 8077
 MOST_TASKS = 5_000  # beyond that it says no, and the outbox asks again later
 MOST_TRIES = 8
+LOOK_AGAIN = 120  # seconds between looks for work that fell out of the diary
 LARGEST = 256 * 1024  # bytes of one message
 TIMEOUT = (3, 15)
 CARRIERS = ("UPS", "DHL", "Colissimo")
@@ -59,6 +60,7 @@ class Step:
     due: float
     tie: int
     run: Callable[[], None] = field(compare=False)
+    work: int = field(default=0, compare=False)  # the fulfillment order it is about, 0: none
     tries: int = field(default=0, compare=False)
 
 
@@ -77,11 +79,13 @@ class Warehouse:
 
     # --- the diary ---
 
-    def later(self, seconds: float, run: Callable[[], None], tries: int = 0) -> None:
+    def later(
+        self, seconds: float, run: Callable[[], None], *, work: int = 0, tries: int = 0
+    ) -> None:
         """Write a step into the diary, with some spread."""
         due = time.monotonic() + seconds * self.dice.uniform(0.7, 1.3)
         with self.wake:
-            heapq.heappush(self.steps, Step(due, next(self.ties), run, tries))
+            heapq.heappush(self.steps, Step(due, next(self.ties), run, work, tries))
             self.wake.notify()
 
     def take(self, code: str, message: dict[str, Any]) -> bool:
@@ -89,10 +93,15 @@ class Warehouse:
         if len(self.steps) >= MOST_TASKS:
             return False
         work = int(message["fulfillment_order"])
-        if message.get("event") == "fulfillment.requested" and work not in self.known:
-            self.known.add(work)
-            self.later(self.pace.step, partial(self.advance, self.sites[code], work))
+        if message.get("event") == "fulfillment.requested":
+            self.begin(self.sites[code], work)
         return True  # what is withdrawn ends by itself: the next step is answered with 409
+
+    def begin(self, site: Site, work: int) -> None:
+        """Start on a fulfillment order, unless it is in the diary already."""
+        if work not in self.known:
+            self.known.add(work)
+            self.later(self.pace.step, partial(self.advance, site, work), work=work)
 
     def work(self) -> None:
         """Do what is due until it is stopped."""
@@ -104,7 +113,10 @@ class Warehouse:
                 step.run()
             except requests.RequestException:
                 if step.tries < MOST_TRIES:
-                    self.later(2.0 ** (step.tries + 1), step.run, step.tries + 1)
+                    tries = step.tries + 1
+                    self.later(2.0**tries, step.run, work=step.work, tries=tries)
+                else:
+                    self.known.discard(step.work)  # the next look finds it
 
     def _next(self) -> Step | None:
         with self.wake:
@@ -140,6 +152,8 @@ class Warehouse:
         button = NEXT.get(row["state"]) if row else None
         if button is None:
             self.known.discard(work)
+            if row:  # it left, but the answer was lost
+                self.follow(site, row)
             return
         body: dict[str, Any] = {}
         if button == "accept" and self.dice.random() < self.pace.refuse:
@@ -148,12 +162,12 @@ class Warehouse:
             number = f"{site.code[:3]}{work:07}{secrets.token_hex(2).upper()}"
             body = {"carrier": self.dice.choice(CARRIERS), "tracking_number": number}
         row = self.call(site, "POST", f"fulfillment-orders/{work}/{button}", body)
-        if button == "ship" and row:
-            self.follow(site, row)
-        if row is None or row["state"] not in NEXT:
-            self.known.discard(work)
+        if row and row["state"] in NEXT:
+            self.later(self.pace.step, partial(self.advance, site, work), work=work)
             return
-        self.later(self.pace.step, partial(self.advance, site, work))
+        self.known.discard(work)
+        if row:
+            self.follow(site, row)
 
     def follow(self, site: Site, row: dict[str, Any]) -> None:
         """Tell what the carrier does with the parcels that are not there yet."""
@@ -169,16 +183,16 @@ class Warehouse:
         path = f"parcels/{parcel['carrier']}/{parcel['tracking_number']}/events"
         self.call(site, "POST", path, {"status": status, "at": timezone.now().isoformat()})
 
-    def resume(self, site: Site) -> None:
-        """Pick up what was open when the program ended the last time."""
-        for state in (*NEXT, "done"):
+    def look(self, site: Site, *, parcels: bool = False) -> None:
+        """Find work that is open but not in the diary, as after a restart; again and again."""
+        self.later(LOOK_AGAIN, partial(self.look, site))
+        for state in (*NEXT, "done") if parcels else NEXT:
             page = self.call(site, "GET", f"fulfillment-orders?state={state}&limit=200")
             for row in page["results"] if page else []:
                 if state == "done":
                     self.follow(site, row)
-                elif row["id"] not in self.known:
-                    self.known.add(row["id"])
-                    self.later(self.pace.step, partial(self.advance, site, row["id"]))
+                else:
+                    self.begin(site, row["id"])
 
 
 # --- the door ------------------------------------------------------------------------------------
@@ -258,7 +272,7 @@ class Command(BaseCommand):
         for thread in threads:
             thread.start()
         for site in sites.values():
-            warehouse.later(0.1, partial(warehouse.resume, site))
+            warehouse.later(0.1, partial(warehouse.look, site, parcels=True))
         names = ", ".join(sites) or "no warehouse"
         self.stdout.write(f"Playing {names} on 127.0.0.1:{door.server_port} for {base_url}")
         self.stdout.flush()

@@ -45,7 +45,8 @@ def figures() -> dict[str, float]:
     for name, (lines, points) in SIZES.items():
         draw = random.Random(1)
         times = [_times(_world(draw, lines, points)) for _ in range(ROUNDS)]
-        for part, measured in zip(("plan", "route", "cards", "json"), zip(*times), strict=True):
+        by_part = zip(*times, strict=True)
+        for part, measured in zip(("plan", "route", "cards", "json"), by_part, strict=True):
             found[f"engine.{name}.{part}.ms"] = statistics.median(measured) * 1000
     return found
 

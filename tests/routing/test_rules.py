@@ -1,0 +1,78 @@
+"""Rule sets, tariff and emission factor: seeded once, versioned, never changed in use."""
+
+import pytest
+
+from config.status import IllegalMove
+from routing import defaults, rules
+from routing.engine import Emission
+from routing.models import EmissionFactor, RuleSet, TariffBand
+from routing.replay import tariff
+from tests.routing.scenes import route
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_new_house_can_route_by_its_defaults(company):
+    RuleSet.objects.all().delete()
+    TariffBand.objects.all().delete()
+    EmissionFactor.objects.all().delete()
+    seeded = defaults.seed()
+    decision = route(company.place(("TEE", 1)))
+    assert (decision.outcome, decision.rule_set_id) == ("routed", seeded.pk)
+
+
+def test_seeding_again_changes_nothing_that_people_have_set():
+    defaults.seed()
+    TariffBand.objects.filter(max_km=50, max_g=1000).update(price=1)
+    TariffBand.objects.filter(max_km=50, max_g=2000).delete()
+    bands = TariffBand.objects.count()
+    defaults.seed()
+    assert TariffBand.objects.count() == bands
+    assert TariffBand.objects.get(max_km=50, max_g=1000).price == 1
+    assert RuleSet.objects.count() == EmissionFactor.objects.count() == 1
+
+
+def test_the_emission_factor_stands_with_its_source_and_is_the_engines():
+    defaults.seed()
+    factor = EmissionFactor.objects.get()
+    assert "DESNZ" in factor.source
+    assert factor.kg_per_tkm_last_mile == Emission().kg_per_tkm_last_mile
+
+
+def test_the_default_tariff_costs_more_the_farther_and_the_heavier():
+    defaults.seed()
+    bands = [(b.max_km, b.max_g, b.price) for b in TariffBand.objects.all()]
+    grid = tariff(tuple(bands)).grid.base
+    assert (grid[1:] > grid[:-1]).all()
+    assert (grid[:, 1:] >= grid[:, :-1]).all()
+
+
+def test_a_new_version_is_a_draft_with_the_same_figures(company):
+    company.rules.channels.add(company.web)
+    draft = rules.new_version(rule_set_id=company.rules.pk)
+    assert (draft.version, draft.state) == (2, "draft")
+    assert draft.central_bonus == company.rules.central_bonus
+    assert list(draft.channels.all()) == [company.web]
+
+
+def test_activating_a_version_archives_the_one_before(company):
+    draft = rules.new_version(rule_set_id=company.rules.pk)
+    rules.activate(rule_set_id=draft.pk)
+    states = dict(RuleSet.objects.values_list("version", "state"))
+    assert states == {1: "archived", 2: "active"}
+
+
+def test_what_was_active_once_is_not_activated_again(company):
+    draft = rules.new_version(rule_set_id=company.rules.pk)
+    rules.activate(rule_set_id=draft.pk)
+    with pytest.raises(IllegalMove):
+        rules.activate(rule_set_id=company.rules.pk)
+    assert RuleSet.objects.get(pk=draft.pk).state == "active"
+
+
+def test_every_decision_names_the_version_that_was_active_when_it_was_made(company):
+    first = route(company.place(("TEE", 1)))
+    draft = rules.new_version(rule_set_id=company.rules.pk)
+    rules.activate(rule_set_id=draft.pk)
+    second = route(company.place(("TEE", 1)))
+    assert (first.rule_set_id, second.rule_set_id) == (company.rules.pk, draft.pk)
