@@ -79,7 +79,7 @@ class OutboxAdmin(ReadOnlyAdmin):
             return "stuck"
         return "failing" if row.last_error else "waiting"
 
-    @action(description="Try again now")
+    @action(description="Try again now", permissions=["handle"])
     def retry(self, request: HttpRequest, queryset: QuerySet[OutboxRow]) -> None:
         done = outbox.retry(queryset.values_list("pk", flat=True))
         say(request, done=done, what="rows of work are tried again", problems=[])
@@ -95,8 +95,8 @@ class JobRunAdmin(ReadOnlyAdmin):
 
 
 SHOWN_ROWS = 200
-MAY_IMPORT = ("config.add_job",)
-MAY_READ = ("config.view_job",)
+MAY_IMPORT = ("handle",)
+MAY_READ = ("view",)
 
 
 @admin.register(Job)

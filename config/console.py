@@ -55,6 +55,11 @@ class _ReadOnly:
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def has_handle_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may use the actions (`permissions=["handle"]`): who may change such rows."""
+        options = self.opts  # type: ignore[attr-defined]
+        return request.user.has_perm(f"{options.app_label}.change_{options.model_name}")
+
 
 class ReadOnlyAdmin(_ReadOnly, ModelAdmin):
     """A list and a page of facts."""

@@ -262,6 +262,15 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "ReturnState": "returns.models.Return.State",
+        "ReturnReason": "returns.models.Return.Reason",
+        "OrderState": "orders.models.Order.State",
+        "SliceState": "orders.models.Allocation.State",
+        "FulfillmentState": "fulfillment.models.FulfillmentOrder.State",
+        "RefusalReason": "routing.models.Refusal.Reason",
+        "Delivery": "orders.models.Order.Delivery",
+    },
 }
 
 LOGGING = {

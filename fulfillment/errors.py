@@ -39,8 +39,8 @@ NEXT_STEP = {
 
 def in_words(error: Exception) -> str:
     """One sentence that tells the person at the counter what is the matter and what to do."""
-    if isinstance(error, IllegalMove):
-        return NEXT_STEP.get(F(error.current), "") if error.current in F.values else str(error)
+    if isinstance(error, IllegalMove) and error.current in NEXT_STEP:
+        return NEXT_STEP[F(error.current)]
     if isinstance(error, NotEnough):
         return (
             "The books say this stock point does not have these units. Count the shelf and tell "

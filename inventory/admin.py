@@ -119,7 +119,7 @@ class StockAdmin(ReadOnlyAdmin):
     def free_(self, stock: Stock) -> int:
         return stock.free
 
-    @action(description="Adjust", url_path="adjust", icon="tune")
+    @action(description="Adjust", permissions=["handle"], url_path="adjust", icon="tune")
     def adjust(self, request: HttpRequest, object_id: int) -> HttpResponse:
         stock = get_object_or_404(Stock.objects.select_related("product", "location"), pk=object_id)
 
@@ -142,7 +142,7 @@ class StockAdmin(ReadOnlyAdmin):
             errors=(ledger.NotEnough,),
         )  # fmt: skip
 
-    @action(description="Movements", url_path="movements", icon="history")
+    @action(description="Movements", permissions=["view"], url_path="movements", icon="history")
     def movements(self, request: HttpRequest, object_id: int) -> HttpResponse:
         stock = get_object_or_404(Stock, pk=object_id)
         url = reverse("admin:inventory_stockmovement_changelist")

@@ -202,7 +202,7 @@ class OrderAdmin(ReadOnlyAdmin):
 
     # --- actions ---
 
-    @action(description="Hold", url_path="hold", icon="pause_circle")
+    @action(description="Hold", permissions=["handle"], url_path="hold", icon="pause_circle")
     def hold_order(self, request: HttpRequest, object_id: int) -> HttpResponse:
         order = get_object_or_404(Order, pk=object_id)
 
@@ -217,7 +217,7 @@ class OrderAdmin(ReadOnlyAdmin):
         return forms.ask(request, site=self.admin_site, title=f"Hold {order}", form=HoldForm,
                          effect=effect, back=_page(order), submit="Place the hold")  # fmt: skip
 
-    @action(description="Route again", url_path="route", icon="alt_route")
+    @action(description="Route again", permissions=["handle"], url_path="route", icon="alt_route")
     def route_again(self, request: HttpRequest, object_id: int) -> HttpResponse:
         order = get_object_or_404(Order, pk=object_id)
 
@@ -231,7 +231,7 @@ class OrderAdmin(ReadOnlyAdmin):
             text="Units that wait in a queue get a stock point; units at work stay where they are.",
         )  # fmt: skip
 
-    @action(description="Cancel", url_path="cancel", icon="cancel")
+    @action(description="Cancel", permissions=["handle"], url_path="cancel", icon="cancel")
     def cancel_order(self, request: HttpRequest, object_id: int) -> HttpResponse:
         order = get_object_or_404(Order, pk=object_id)
 
@@ -248,7 +248,7 @@ class OrderAdmin(ReadOnlyAdmin):
             text="Every unit that has not left is canceled; what was captured for it goes back.",
         )  # fmt: skip
 
-    @action(description="Route again")
+    @action(description="Route again", permissions=["handle"])
     def route_again_many(self, request: HttpRequest, queryset: QuerySet[Order]) -> None:
         orders = list(queryset.filter(state=Order.State.OPEN))
         for order in orders:
@@ -275,7 +275,7 @@ class HoldAdmin(ReadOnlyAdmin):
     ordering = ("placed_at",)
     actions = ("resolve",)
 
-    @action(description="Resolve")
+    @action(description="Resolve", permissions=["handle"])
     def resolve(self, request: HttpRequest, queryset: QuerySet[Hold]) -> None:
         done, problems = 0, []
         for hold in queryset.order_by("order_id", "id"):
@@ -361,7 +361,7 @@ class SalesChannelAdmin(ModelAdmin):
     inlines = (ApiKeyInline,)
     actions_detail = ("new_key",)
 
-    @action(description="New API key", url_path="new-key", icon="key")
+    @action(description="New API key", permissions=["change"], url_path="new-key", icon="key")
     def new_key(self, request: HttpRequest, object_id: int) -> HttpResponse:
         from orders.keys import CHANNEL_SCOPES  # noqa: PLC0415  (keys imports DRF's settings)
 

@@ -74,7 +74,7 @@ SELECT 'too many' AS what, l.id, sum(greatest(rl.expected, rl.received)) AS a,
   LEFT JOIN (SELECT line_id, sum(quantity) AS q FROM orders_allocation
               WHERE state IN ('shipped', 'delivered', 'collected') GROUP BY 1) s ON s.line_id = l.id
  GROUP BY l.id
-HAVING sum(CASE WHEN r.state IN ('received', 'inspected', 'refunded') THEN rl.received
+HAVING sum(CASE WHEN r.state IN ('received', 'inspected', 'refunded') THEN greatest(rl.received, rl.settled)
                 ELSE greatest(rl.expected, rl.received) END) > coalesce(max(s.q), 0)
 UNION ALL
 SELECT 'ledger', rl.id, rl.restocked, coalesce(sum(m.on_hand - m.unavailable), 0)

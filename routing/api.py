@@ -35,7 +35,7 @@ class TermsField(serializers.Field):
         return {term.name: str(term.amount) for term in value} or None
 
 
-class ParcelRow(serializers.Serializer):
+class PlannedParcelRow(serializers.Serializer):
     """What one stock point was given, and what that costs."""
 
     location = serializers.CharField(source="code")
@@ -81,7 +81,7 @@ class DecisionRow(serializers.Serializer):
     cost = serializers.DecimalField(source="decision.cost", max_digits=12, decimal_places=4,
                                     allow_null=True)  # fmt: skip
     kg_co2 = serializers.FloatField(source="decision.kg_co2", allow_null=True)
-    parcels = ParcelRow(many=True)
+    parcels = PlannedParcelRow(many=True)
     waiting = WaitingRow(many=True)
     candidates = CandidateRow(source="points", many=True)
 

@@ -35,7 +35,8 @@ def requeue(*, stock: int, product: int, location: int, work: int, actor: str) -
 
     Orders are locked in id order before any stock, and routed by rows of work of their own: one
     transaction that routed several would take stock rows out of order. `stock` is the id of the
-    row of product and location, `work` the one of the work that asks. Returns the ids of the orders that lost a claim.
+    row of product and location, `work` the one of the work that asks.
+    Returns the ids of the orders that lost a claim.
     """
     with transaction.atomic(savepoint=False):
         orders = {order for _, order, _ in _newest(product, location)}

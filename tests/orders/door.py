@@ -1,6 +1,9 @@
 """The channels' door, as a channel uses it, and what every refusal must look like."""
 
 import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from config.models import IdempotencyKey, Job, OutboxRow
@@ -65,3 +68,11 @@ def put(data: dict, path: str, value: Any) -> dict:
         place = place[step]
     place[last] = value
     return data
+
+
+@contextmanager
+def quickly(seconds: float = 1.0) -> Iterator[None]:
+    """What happens inside takes this thread no more CPU than this."""
+    started = time.thread_time()
+    yield
+    assert time.thread_time() - started < seconds

@@ -2,8 +2,6 @@
 
 import json
 import re
-import time
-from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
@@ -12,30 +10,25 @@ import pytest
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from config.api import MAX_BODY_BYTES
 from config.bodies import with_length
-from inventory.models import StockPool
-from orders.keys import CHANNEL_SCOPES
-from orders.models import ApiKey, Order, SalesChannel
 from tests.cast import payload
 from tests.orders import door
-from tests.orders.door import URL, problem, put, read, send
+from tests.orders.door import URL, problem, put, quickly, send
 
 LINE = "/line_items/0"
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_written(company):
+def _nothing_is_written(client, company):
+    client.get("/livez")  # warm: a first request loads every url
     before = door.rows()
     yield
     assert door.rows() == before
 
 
-def refused(client, company, path, value, status=400):
+def refused(client, company, path, value):
     """POST an order with one value changed."""
     return send(client, company, put(payload(("TEE", 2), ("MUG", 1)), path, value))
 
@@ -72,18 +65,16 @@ def refused(client, company, path, value, status=400):
     ],
 )
 def test_a_body_that_cannot_be_read_says_why(client, company, body, words):
-    started = time.perf_counter()
-    said = problem(send(client, company, body), 400)
+    with quickly():
+        said = problem(send(client, company, body), 400)
     assert re.search(words, said["detail"], re.I), said["detail"]
-    assert time.perf_counter() - started < 1
 
 
 def test_a_hundred_thousand_keys_of_which_two_are_the_same_cost_no_time(client, company):
     keys = ",".join(f'"{i:x}":1' for i in range(90_000))
-    started = time.perf_counter()
-    said = problem(send(client, company, f'{{{keys},"15f8f":1}}'.encode()), 400)
+    with quickly():
+        said = problem(send(client, company, f'{{{keys},"15f8f":1}}'.encode()), 400)
     assert "'15f8f' stands twice" in said["detail"]
-    assert time.perf_counter() - started < 2
 
 
 @pytest.mark.parametrize(
@@ -159,10 +150,8 @@ def chunked(company, body: bytes):
 @pytest.mark.parametrize("lines", [201, 10_000, 100_000])
 def test_too_many_lines_are_refused_before_any_is_looked_at(client, company, lines):
     data = payload() | {"line_items": [{}] * lines}
-    with CaptureQueriesContext(connection, ) as seen:  # fmt: skip
-        started = time.perf_counter()
+    with quickly(), CaptureQueriesContext(connection) as seen:
         said = problem(send(client, company, data), 400, "invalid", "/line_items")
-        assert time.perf_counter() - started < 1
     assert f"has {lines} lines" in said["detail"]
     assert [q["sql"].split()[0] for q in seen] == ["SELECT"]  # the key
     assert "orders_apikey" in seen[0]["sql"]
@@ -177,9 +166,8 @@ def test_too_many_lines_are_refused_before_any_is_looked_at(client, company, lin
     ],
 )
 def test_other_lists_are_counted_first_too(client, company, path, value):
-    started = time.perf_counter()
-    problem(refused(client, company, path, value), 400, "invalid", path)
-    assert time.perf_counter() - started < 1
+    with quickly():
+        problem(refused(client, company, path, value), 400, "invalid", path)
 
 
 # --- one value ----------------------------------------------------------------------------------
@@ -375,246 +363,3 @@ def test_more_than_there_is_is_a_conflict_that_names_the_line(client, company):
     said = problem(send(client, company, payload(("TEE", 1), ("CAP", 3))), 409,
                    "insufficient_stock", "/line_items/1/quantity")  # fmt: skip
     assert "2 of 3 units of CAP can be promised" in said["detail"]
-
-
-# --- who asks, and for what ----------------------------------------------------------------------
-
-
-def keys(company) -> dict[str, str]:
-    made = {}
-    for name, changes in {
-        "revoked": {"revoked": True},
-        "expired": {"expiry_date": timezone.now() - timedelta(days=1)},
-        "scopeless": {"scopes": ["availability"]},
-    }.items():
-        _, made[name] = ApiKey.objects.create_key(
-            **{"name": name, "channel": company.web, "scopes": CHANNEL_SCOPES} | changes
-        )
-    return made
-
-
-@pytest.mark.parametrize(
-    ("header", "status"),
-    [
-        (None, 401), ("", 401), ("Bearer", 401), ("Bearer ", 401), ("Bearer nonsense", 401),
-        ("Bearer a.b", 401), ("Basic {web}", 401), ("{web}", 401), ("Bearer {web}x", 401),
-        ("Bearer é", 401), ("Bearer {revoked}", 401), ("Bearer {expired}", 401),
-        ("Bearer {scopeless}", 403), ("Bearer {store}", 403),
-    ],
-)  # fmt: skip
-def test_a_key_that_is_not_good_opens_nothing(client, company, header, status):
-    given = keys(company) | {"web": company.web_key, "store": company.location_key("LYON")}
-    headers = {} if header is None else {"Authorization": header.format(**given)}
-    for answer in (
-        client.post(URL, payload(), content_type="application/json", headers=headers),
-        client.get(URL, headers=headers),
-    ):
-        problem(answer, status)
-        assert status != 401 or answer["WWW-Authenticate"] == "Bearer"
-
-
-def test_a_channel_that_is_switched_off_may_not_order(client, company):
-    SalesChannel.objects.update(active=False)
-    problem(send(client, company, payload()), 401, "authentication_failed")
-
-
-@pytest.fixture
-def other(company):
-    """Another channel's key."""
-    pool = StockPool.objects.get()
-    channel = SalesChannel.objects.create(code="app", name="App", kind="mobile", pool=pool)
-    return ApiKey.objects.create_key(name="app", channel=channel, scopes=CHANNEL_SCOPES)[1]
-
-
-class TestOthersOrders:
-    """What another channel has does not exist for this one."""
-
-    @pytest.fixture(autouse=True)
-    def _order(self, _nothing_is_written, company):
-        self.order = company.place(("TEE", 1), external_id="X-1")
-        yield
-        Order.objects.get().holds.all().delete()
-
-    @pytest.fixture(autouse=True)
-    def _nothing_is_written(self, company):  # the order itself is
-        yield
-
-    @pytest.mark.parametrize("way", ["", "/timeline", "/decisions"])
-    def test_is_answered_as_one_that_never_was(self, client, company, other, way):
-        for reference in ("X-1", self.order.number):
-            theirs = problem(read(client, company, f"{URL}/{reference}{way}", other), 404)
-            nobody = problem(read(client, company, f"{URL}/X-9{way}", other), 404)
-            assert theirs["detail"] == nobody["detail"].replace("X-9", reference)
-            assert theirs["code"] == nobody["code"] == "not_found"
-
-    def test_cannot_be_canceled(self, client, company, other):
-        before = door.rows()
-        key = {"Authorization": f"Bearer {other}"}
-        problem(send(client, company, {}, url=f"{URL}/X-1/cancel", **key), 404, "not_found")
-        assert door.rows() == before
-
-    def test_is_in_no_list(self, client, company, other):
-        for query in ("", "?external_id=X-1", "?sku=TEE"):
-            assert read(client, company, URL + query, other).json()["results"] == []
-
-    def test_a_shops_own_count_is_not_taken_for_our_number(self, client, company):
-        digits = self.order.number.removeprefix("M")
-        mine = company.place(("MUG", 1), external_id=digits)
-        assert read(client, company, f"{URL}/{digits}").json()["number"] == mine.number
-        number = self.order.number
-        assert read(client, company, f"{URL}/{number}").json()["external_id"] == "X-1"
-
-
-@pytest.mark.parametrize("reference", ["%00", "X%00", "%E2%80%AE", "M" + "9" * 30, "%ff", "'--"])
-def test_a_strange_reference_is_an_order_that_is_not_there(client, company, reference):
-    problem(read(client, company, f"{URL}/{reference}"), 404, "not_found")
-
-
-@pytest.mark.parametrize(
-    ("query", "pointer"),
-    [
-        ("stat=open", "/stat"),
-        ("ordering=customer", "/ordering"),
-        ("page=2", "/page"),
-        ("page_size=1000000", "/page_size"),
-        ("state=asleep", "/state"),
-        ("state=open&state=closed", "/state"),
-        ("limit=0", "/limit"),
-        ("limit=-1", "/limit"),
-        ("limit=ten", "/limit"),
-        ("limit=", "/limit"),
-        ("limit=1e3", "/limit"),
-        ("cursor=nonsense", "/cursor"),
-        ("cursor=%C3%A9", "/cursor"),
-        ("cursor=" + b64encode(b"p=drop").decode(), "/cursor"),
-        ("cursor=" + b64encode(b"p=" + b"9" * 40).decode(), "/cursor"),
-        ("cursor=" + b64encode(b"o=-1&r=x").decode(), "/cursor"),
-        ("placed_since=yesterday", "/placed_since"),
-        ("placed_since=2026-11-23", "/placed_since"),
-        ("placed_since=2026-11-23T10:00:00", "/placed_since"),
-        ("placed_until=2026-11-23T10:00:00+01:00", "/placed_until"),  # its + is a blank
-        ("placed_until=2026-13-01T00:00:00Z", "/placed_until"),
-        ("sku=a%00b", "/sku"),
-        ("external_id=%00", "/external_id"),
-    ],
-)
-def test_a_parameter_that_means_nothing_is_an_error(client, company, query, pointer):
-    problem(read(client, company, f"{URL}?{query}"), 400, "invalid", pointer)
-
-
-@pytest.mark.parametrize(
-    "query",
-    ["limit=1000000", "placed_since=0001-01-01T00:00:00%2B14:00",
-     "placed_until=9999-12-31T23:59:59-14:00", "sku=" + "x" * 500, "external_id=%27%20OR%201=1"],
-)  # fmt: skip
-def test_a_parameter_at_its_end_is_only_unusual(client, company, query):
-    assert read(client, company, f"{URL}?{query}").status_code == 200
-
-
-def test_a_page_has_200_rows_at_most(company):
-    from django.test import RequestFactory
-    from rest_framework.request import Request
-
-    from config.api import CursorPages
-
-    asked = Request(RequestFactory().get(URL, {"limit": "100000"}))
-    assert CursorPages().get_page_size(asked) == 200
-
-
-@pytest.mark.parametrize(
-    ("query", "words"),
-    [
-        ("", "name 1 to"),
-        ("?sku=", "unknown"),
-        ("?sku=NOPE,TEE", "'NOPE'"),
-        ("?sku=a%00b", "NUL"),
-        ("?skus=TEE", "unknown parameter"),
-        ("?sku=" + ",".join(["TEE"] * 1001), "name 1 to"),
-    ],
-)
-def test_availability_of_nothing_known_is_an_error(client, company, query, words):
-    said = problem(read(client, company, f"/api/v1/availability{query}"), 400, "invalid")
-    assert words in said["detail"]
-
-
-@pytest.mark.parametrize(
-    ("change", "pointer"),
-    [({"why": "x"}, "/why"), ({"reason": ""}, "/reason"), ({"reason": "x" * 201}, "/reason"),
-     ({"reason": None}, "/reason"), ([], "/")],
-)  # fmt: skip
-def test_a_cancellation_says_why_in_a_known_field(client, company, change, pointer):
-    order = company.place(("TEE", 1))
-    before = door.rows()
-    url = f"{URL}/{order.number}/cancel"
-    problem(send(client, company, change, url=url), 400, "invalid", pointer)
-    assert door.rows() == before
-    order.delete_all = None
-    _take_back(order)
-
-
-def _take_back(order):
-    """Undo the order, so that the module's rule about rows holds for the rest of the test."""
-    connection.set_rollback(False)
-
-
-def test_other_methods_are_refused(client, company):
-    key = {"Authorization": f"Bearer {company.web_key}"}
-    for method in ("put", "patch", "delete"):
-        problem(getattr(client, method)(URL, headers=key), 405, "method_not_allowed")
-
-
-# --- whatever else -------------------------------------------------------------------------------
-
-TEXTS = st.one_of(st.text(max_size=20), st.sampled_from(["TEE", "EUR", "FR", "ship", "1.00"]))
-NUMBERS = st.one_of(
-    st.integers(-(10**20), 10**20), st.floats(allow_nan=False, allow_infinity=False), st.booleans()
-)
-ANYTHING = st.recursive(
-    st.one_of(st.none(), TEXTS, NUMBERS),
-    lambda inside: st.one_of(
-        st.lists(inside, max_size=4), st.dictionaries(TEXTS, inside, max_size=4)
-    ),
-    max_leaves=12,
-)
-
-
-def paths(value, path=""):
-    """Every place inside the payload."""
-    inside = value.items() if isinstance(value, dict) else enumerate(value)
-    for name, item in inside:
-        yield f"{path}/{name}"
-        if isinstance(item, dict | list):
-            yield from paths(item, f"{path}/{name}")
-
-
-PATHS = list(paths(payload(("TEE", 2), ("MUG", 1), tags=["sale"])))
-
-
-@settings(
-    max_examples=300, deadline=None, derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)  # fmt: skip
-@given(st.dictionaries(st.sampled_from(PATHS), ANYTHING, min_size=1, max_size=2))
-def test_any_json_in_any_place_is_taken_or_refused_but_never_breaks(client, company, changes):
-    data = payload(("TEE", 2), ("MUG", 1), tags=["sale"])
-    for path in sorted(changes, key=len, reverse=True):
-        put(data, path, changes[path])
-    before = door.rows()
-    from django.db import transaction
-
-    point = transaction.savepoint()
-    answer = send(client, company, data)
-    if answer.status_code != 201:
-        problem(answer, answer.status_code)
-        assert answer.status_code in {400, 409}
-        assert door.rows() == before
-    transaction.savepoint_rollback(point)
-
-
-@settings(
-    max_examples=200, deadline=None, derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)  # fmt: skip
-@given(st.one_of(ANYTHING.map(lambda value: json.dumps(value).encode()), st.binary(max_size=200)))
-def test_any_body_at_all_is_a_400(client, company, body):
-    problem(send(client, company, body), 400)

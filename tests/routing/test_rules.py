@@ -49,9 +49,10 @@ def test_the_default_tariff_costs_more_the_farther_and_the_heavier():
 
 def test_a_new_version_is_a_draft_with_the_same_figures(company):
     company.rules.channels.add(company.web)
+    RuleSet.objects.update(central_bonus=7, max_km=300)
     draft = rules.new_version(rule_set_id=company.rules.pk)
     assert (draft.version, draft.state) == (2, "draft")
-    assert draft.central_bonus == company.rules.central_bonus
+    assert (draft.central_bonus, draft.max_km) == (7, 300)
     assert list(draft.channels.all()) == [company.web]
 
 

@@ -185,7 +185,14 @@ class Warehouse:
 
     def look(self, site: Site, *, parcels: bool = False) -> None:
         """Find work that is open but not in the diary, as after a restart; again and again."""
-        self.later(LOOK_AGAIN, partial(self.look, site))
+        try:
+            self._find(site, parcels=parcels)
+        except requests.RequestException:
+            self.later(5, partial(self.look, site, parcels=parcels))
+        else:
+            self.later(LOOK_AGAIN, partial(self.look, site))
+
+    def _find(self, site: Site, *, parcels: bool) -> None:
         for state in (*NEXT, "done") if parcels else NEXT:
             page = self.call(site, "GET", f"fulfillment-orders?state={state}&limit=200")
             for row in page["results"] if page else []:
