@@ -232,7 +232,7 @@ class MomentFilter(IsoDateTimeFilter):
     field_class = MomentField
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        words = "needs a date, time and zone, e.g. 2026-11-23T10:00:00Z (a + is written %2B)"
+        words = "needs a date, time and zone, e.g. 2026-11-23T10:00:00Z; a plus sign must be percent-encoded"
         super().__init__(*args, error_messages={"invalid": words}, **options)
 
 

@@ -16,14 +16,14 @@ def minor_unit(currency: str) -> Decimal:
 
 @cache
 def is_currency(code: str) -> bool:
-    """Whether this is an ISO 4217 code."""
-    return pycountry.currencies.get(alpha_3=code) is not None
+    """Whether this is an ISO 4217 code, in capitals."""
+    return code.isupper() and pycountry.currencies.get(alpha_3=code) is not None
 
 
 @cache
 def is_country(code: str) -> bool:
-    """Whether this is an ISO 3166-1 alpha-2 code."""
-    return pycountry.countries.get(alpha_2=code) is not None
+    """Whether this is an ISO 3166-1 alpha-2 code, in capitals."""
+    return code.isupper() and pycountry.countries.get(alpha_2=code) is not None
 
 
 def rounded(amount: Decimal, currency: str) -> Decimal:

@@ -92,11 +92,12 @@ class RuleSetAdmin(ModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: RuleSet | None = None) -> tuple:
         always = ("version", "state", "activated_at")
-        if obj is None:
-            return always
-        if obj.state == RuleSet.State.DRAFT:
-            return ("name", *always)
-        return tuple(name for _, part in self.fieldsets for name in part["fields"])
+        return always if obj is None else ("name", *always)
+
+    def has_change_permission(self, request: HttpRequest, obj: RuleSet | None = None) -> bool:
+        # The theme asks with an id in the place of the object.
+        closed = isinstance(obj, RuleSet) and obj.state != RuleSet.State.DRAFT
+        return not closed and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: RuleSet | None = None) -> bool:
         draft = obj is not None and obj.state == RuleSet.State.DRAFT

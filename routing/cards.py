@@ -92,6 +92,12 @@ class Card:
         return sorted(racing, key=_rank)
 
     @property
+    def columns(self) -> set[str]:
+        """The terms in which the stock points differ from nothing; alone, nobody is split."""
+        terms = [term for point in self.points for term in point.terms]
+        return {term.name for term in terms if term.amount and term.name != "split"}
+
+    @property
     def out(self) -> list[PointCard]:
         """Who was out before any cost was looked at."""
         return [point for point in self.points if point.is_out]

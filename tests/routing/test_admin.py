@@ -74,7 +74,7 @@ def test_a_draft_is_edited_and_then_decides(console, company):
 
 def test_an_active_rule_set_is_not_edited(console, company):
     url = reverse("admin:routing_ruleset_change", args=[company.rules.pk])
-    console.post(url, {**FIGURES, "name": "Other"})
+    assert console.post(url, {**FIGURES, "name": "Other"}).status_code == 403
     company.rules.refresh_from_db()
     assert (company.rules.name, company.rules.ecological) == ("Standard", 1.0)
 
@@ -137,7 +137,7 @@ def test_the_card_shows_the_winner_the_others_and_who_was_out(company):
 def test_the_card_says_that_a_split_was_a_split_and_what_waits(company):
     scenes.queue_when_short(company)
     html = card(route(company.place(("BAG", 8), ("SOLD", 2))))
-    assert "Split into 2 parcels." in html
+    assert "Split into 2 parcels, from Lyon store and Paris store" in html
     assert "2 × SOLD Sold: no point has it free" in html
 
 
