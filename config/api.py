@@ -5,8 +5,10 @@ import json
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
 from typing import Any
 
+from django.core.exceptions import ValidationError as FormError
 from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils.dateparse import parse_datetime
@@ -219,10 +221,15 @@ class StrictFilters(DjangoFilterBackend):
 class MomentField(IsoDateTimeField):
     """A time with its zone; which zone a bare time means, nobody can know."""
 
-    def strptime(self, value: str, format: str) -> Any:
-        moment = parse_datetime(value)
+    def to_python(self, value: Any) -> datetime | None:
+        if value in self.empty_values:
+            return None
+        try:
+            moment = parse_datetime(str(value).strip())
+        except ValueError:
+            moment = None
         if moment is None or is_naive(moment):
-            raise ValueError("needs a zone")
+            raise FormError(self.error_messages["invalid"], "invalid")
         return moment
 
 
@@ -232,7 +239,7 @@ class MomentFilter(IsoDateTimeFilter):
     field_class = MomentField
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        words = "needs a date, time and zone, e.g. 2026-11-23T10:00:00Z; a plus sign must be percent-encoded"
+        words = "needs date, time and zone, e.g. 2026-11-23T10:00:00Z (write a plus as percent 2B)"
         super().__init__(*args, error_messages={"invalid": words}, **options)
 
 

@@ -16,6 +16,7 @@ from orders.money import is_country, is_currency, rounded
 
 MAX_LINES = 200
 MAX_QUANTITY = 10_000
+MAX_METADATA = 100
 MAX_AMOUNT = Decimal(10) ** 10  # what a money column holds, in whole units of a currency
 _AMOUNT = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
@@ -226,6 +227,10 @@ class OrderPayload(Strict):
         return value
 
     def validate_metadata(self, value: dict[str, Any]) -> dict[str, Any]:
+        if len(value) > MAX_METADATA:
+            raise serializers.ValidationError(
+                f"has {len(value)} names, at most {MAX_METADATA} are taken"
+            )
         try:
             check_texts(value)  # files bring what the API's parser would have refused
         except Problems as error:

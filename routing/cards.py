@@ -1,8 +1,8 @@
 """A decision for people: the parcels, what waits, and every stock point with why it lost."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from orders.models import OrderLine
@@ -18,6 +18,7 @@ TERMS = {  # how the engine calls them -> how people do
     "lateness": "late",
     "refusal": "may refuse",
 }
+NEAR = 6
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Term:
     name: str
     words: str
     amount: Decimal
+    differs: bool = True  # from nothing, for somebody in the same table
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,11 @@ class PointCard:
     behind: Decimal | None
 
     @property
+    def behind_up(self) -> Decimal | None:
+        """What it is behind, to the cent above, as the sentences have it."""
+        return self.behind and self.behind.quantize(Decimal("0.01"), rounding=ROUND_CEILING)
+
+    @property
     def is_out(self) -> bool:
         return self.status == "eliminated"
 
@@ -92,10 +99,20 @@ class Card:
         return sorted(racing, key=_rank)
 
     @property
-    def columns(self) -> set[str]:
-        """The terms in which the stock points differ from nothing; alone, nobody is split."""
-        terms = [term for point in self.points for term in point.terms]
-        return {term.name for term in terms if term.amount and term.name != "split"}
+    def near(self) -> list[PointCard]:
+        """The few that are worth a look at once."""
+        return self.in_race[:NEAR]
+
+    @property
+    def far(self) -> list[PointCard]:
+        """The others."""
+        return self.in_race[NEAR:]
+
+    @property
+    def columns(self) -> list[tuple[str, str]]:
+        """(name, words) of the terms that are not nothing for everybody."""
+        used = {term.name for point in self.points for term in point.terms if term.differs}
+        return [(name, words) for name, words in TERMS.items() if name in used]
 
     @property
     def out(self) -> list[PointCard]:
@@ -116,7 +133,7 @@ def card(decision: Decision) -> Card:
             _item(row["line"], row["units"], lines, row["words"])
             for row in plan.get("unfilled", ())
         ),
-        points=tuple(_point(row) for row in result.get("considered", ())),
+        points=_points(result.get("considered", ())),
         note=plan.get("words", ""),
     )
 
@@ -140,16 +157,24 @@ def _parcel(row: Mapping[str, Any], lines: Mapping[int, OrderLine]) -> ParcelCar
     )  # fmt: skip
 
 
-def _point(row: Mapping[str, Any]) -> PointCard:
+def _points(rows: Sequence[Mapping[str, Any]]) -> tuple[PointCard, ...]:
+    costs = [row["solo"]["terms"] for row in rows if row["solo"]]
+    used = {name for name in TERMS if any(Decimal(terms[name]) for terms in costs)}
+    return tuple(_point(row, used) for row in rows)
+
+
+def _point(row: Mapping[str, Any], used: Collection[str]) -> PointCard:
     solo = row["solo"]
     return PointCard(
         code=row["code"], name=row["name"], kind=row["kind"], status=row["status"], km=row["km"],
-        words=row["words"], terms=_terms(solo["terms"]) if solo else (),
+        words=row["words"], terms=_terms(solo["terms"], used) if solo else (),
         alone=Decimal(solo["total"]) if solo else None,
         complete=bool(solo and solo["complete"]),
         behind=None if row["gap"] is None else Decimal(row["gap"]),
     )  # fmt: skip
 
 
-def _terms(terms: Mapping[str, str]) -> tuple[Term, ...]:
-    return tuple(Term(name, words, Decimal(terms[name])) for name, words in TERMS.items())
+def _terms(terms: Mapping[str, str], used: Collection[str] = tuple(TERMS)) -> tuple[Term, ...]:
+    return tuple(
+        Term(name, words, Decimal(terms[name]), name in used) for name, words in TERMS.items()
+    )

@@ -16,7 +16,7 @@ from queue import Empty, Queue
 import requests
 
 from config.demo import baskets
-from config.demo.company import FACTS
+from config.demo.company import FACTS, SEED
 
 REFUSES = 0.06  # share of store work that is refused, so that re-routing is seen
 AFTERWARDS_SECONDS = 90.0
@@ -36,9 +36,9 @@ def run(*, orders: int, rate: float, url: str = "") -> Iterator[str]:
     staff = threading.Thread(target=_staff, args=(base, facts, stop, said), daemon=True)
     staff.start()
     answers: dict[int, int] = {}
-    seed = int(time.time())
     started = time.monotonic()
-    stream = baskets.orders(seed=seed, start=0, count=orders, now=datetime.now(UTC))
+    first = int(time.time() * 1000)  # no order of an earlier play has this number
+    stream = baskets.orders(seed=SEED, start=first, count=orders, now=datetime.now(UTC))
     for n, (channel, payload) in enumerate(stream):
         pause = started + n / rate - time.monotonic()
         if pause > 0:

@@ -42,8 +42,8 @@ def route(  # noqa: PLR0917 (by position or by keyword: the six things a decisio
     """The cheapest plan that sends as much of the lines as the rules and the stock allow.
 
     Exact over all ways to share units out, as long as the order is within ROOM; beyond it the
-    plan says `exact=False`, unless it can be proven best. The answer
-    depends on nothing but the arguments, not even on their order. Raises BadInput.
+    plan says `exact=False`, unless it can be proven best. The answer depends on nothing but the
+    arguments, not even on their order. Raises BadInput.
     """
     screening = rules.screen(
         lines=lines, candidates=candidates, destination=destination, policy=policy

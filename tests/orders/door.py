@@ -26,8 +26,8 @@ TABLES = (Order, OrderLine, OrderContact, OrderEvent, Customer, Payment, Allocat
 def send(client, company, body: Any, *, content_type="application/json", url=URL, **headers):
     """POST a body: bytes as they are, anything else as JSON."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return client.post(
-        url, raw, content_type=content_type,
+    return client.generic(
+        "POST", url, raw, content_type=content_type,
         headers={"Authorization": f"Bearer {company.web_key}", **headers},
     )  # fmt: skip
 

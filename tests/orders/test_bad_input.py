@@ -4,18 +4,15 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from io import BytesIO
 
 import pytest
-from django.core.handlers.wsgi import WSGIHandler
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from config.api import MAX_BODY_BYTES
-from config.bodies import with_length
 from tests.cast import payload
 from tests.orders import door
-from tests.orders.door import URL, problem, put, quickly, send
+from tests.orders.door import problem, put, quickly, send
 
 LINE = "/line_items/0"
 
@@ -116,35 +113,6 @@ def test_a_charset_that_is_utf_8_may_be_said(client, company):
 def test_a_body_over_the_limit_is_413(client, company):
     padded = payload() | {"note": "x" * MAX_BODY_BYTES}
     problem(send(client, company, padded), 413, "too_large")
-
-
-def test_a_body_over_the_limit_is_413_without_its_length_too(company):
-    body = json.dumps(payload() | {"note": "x" * 20 * MAX_BODY_BYTES}).encode()
-    status, said, left = chunked(company, body)
-    assert (status, said["code"]) == ("413 Request Entity Too Large", "too_large")
-    assert left > 18 * MAX_BODY_BYTES  # the rest was never read
-
-
-def test_a_body_without_its_length_is_read_as_any_other(company):
-    status, said, _ = chunked(company, json.dumps(payload(("NOPE", 1))).encode())
-    assert status == "400 Bad Request"
-    assert [error["pointer"] for error in said["errors"]] == [f"{LINE}/sku"]
-
-
-def chunked(company, body: bytes):
-    """POST as a server hands on a body in chunks: no Content-Length, an input that ends."""
-    stream, told = BytesIO(body), []
-    environ = {
-        "REQUEST_METHOD": "POST", "PATH_INFO": URL, "SERVER_NAME": "localhost",
-        "SERVER_PORT": "80", "HTTP_AUTHORIZATION": f"Bearer {company.web_key}",
-        "CONTENT_TYPE": "application/json", "HTTP_TRANSFER_ENCODING": "chunked",
-        "wsgi.input": stream, "wsgi.input_terminated": True, "wsgi.errors": BytesIO(),
-        "wsgi.url_scheme": "http",
-    }  # fmt: skip
-    application = with_length(WSGIHandler(), limit=MAX_BODY_BYTES)
-    # No close(): it would end the request, and with it the test's own transaction.
-    answer = application(environ, lambda status, headers: told.append(status))
-    return told[0], json.loads(b"".join(answer)), len(body) - stream.tell()
 
 
 @pytest.mark.parametrize("lines", [201, 10_000, 100_000])

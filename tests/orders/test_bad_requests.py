@@ -1,15 +1,19 @@
 """Who may ask, for what, and in which words: everything else is refused and changes nothing."""
 
+import json
 from base64 import b64encode
 from datetime import timedelta
+from io import BytesIO
 
 import pytest
+from django.core.handlers.wsgi import WSGIHandler
 from django.db import OperationalError
 from django.test import RequestFactory
 from django.utils import timezone
 from rest_framework.request import Request
 
-from config.api import CursorPages
+from config.api import MAX_BODY_BYTES, CursorPages
+from config.bodies import with_length
 from inventory.models import StockPool
 from orders.keys import CHANNEL_SCOPES
 from orders.models import ApiKey, SalesChannel
@@ -225,3 +229,34 @@ def test_a_database_that_cannot_answer_is_503_with_a_time_to_come_back(
     answer = send(client, company, payload())
     problem(answer, 503, "unavailable")
     assert answer["Retry-After"] == "2"
+
+
+# --- bodies without a length ---------------------------------------------------------------------
+
+
+def test_a_body_over_the_limit_is_413_without_its_length_too(live_company):
+    body = json.dumps(payload() | {"note": "x" * 20 * MAX_BODY_BYTES}).encode()
+    status, said, left = chunked(live_company, body)
+    assert (status, said["code"]) == ("413 Request Entity Too Large", "too_large")
+    assert left > 18 * MAX_BODY_BYTES  # the rest was never read
+
+
+def test_a_body_without_its_length_is_read_as_any_other(live_company):
+    status, said, _ = chunked(live_company, json.dumps(payload(("NOPE", 1))).encode())
+    assert status == "400 Bad Request"
+    assert [error["pointer"] for error in said["errors"]] == ["/line_items/0/sku"]
+
+
+def chunked(company, body: bytes):
+    """POST as a server hands on a body in chunks: no Content-Length, an input that ends."""
+    stream, told = BytesIO(body), []
+    environ = {
+        "REQUEST_METHOD": "POST", "PATH_INFO": URL, "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80", "HTTP_AUTHORIZATION": f"Bearer {company.web_key}",
+        "CONTENT_TYPE": "application/json", "HTTP_TRANSFER_ENCODING": "chunked",
+        "wsgi.input": stream, "wsgi.input_terminated": True, "wsgi.errors": BytesIO(),
+        "wsgi.url_scheme": "http",
+    }  # fmt: skip
+    application = with_length(WSGIHandler(), limit=MAX_BODY_BYTES)
+    answer = application(environ, lambda status, headers: told.append(status))
+    return told[0], json.loads(b"".join(answer)), len(body) - stream.tell()

@@ -226,6 +226,10 @@ def test_no_name_can_add_a_header_or_a_paragraph(company, post, settings, broken
     assert all(not line.startswith(("Bcc:", "Pay")) for line in post.text().splitlines())
 
 
+def test_control_characters_and_turned_directions_become_spaces():
+    assert words.one_line("a\x1b[2Jb\u202emoc.evil\x00 ") == "a [2Jb moc.evil"
+
+
 def test_markup_in_a_name_is_text_in_both_bodies(company, post):
     company.place(("TEE", 1))
     OrderLine.objects.update(name="<b>Salt</b> & Pepper")

@@ -10,6 +10,7 @@ from routing import rules
 from routing.models import Decision, RuleSet
 from tests.routing import scenes
 from tests.routing.scenes import refuse, route
+from tests.routing.test_decide import more_points
 
 
 @pytest.fixture
@@ -132,6 +133,12 @@ def test_the_card_shows_the_winner_the_others_and_who_was_out(company):
     assert "Paris store would have won if shipping had been more than" in html
     assert "2 stock points could not" in html
     assert "Orléans warehouse has no stock of any line." in html
+
+
+def test_the_card_shows_the_nearest_rivals_and_folds_the_rest(company):
+    more_points(company, 10)
+    html = card(route(company.place(("TEE", 1))))
+    assert "8 more that were farther behind" in html
 
 
 def test_the_card_says_that_a_split_was_a_split_and_what_waits(company):
