@@ -9,7 +9,9 @@ TOPICS: dict[str, Topic] = {
     "shortage": Topic("routing.decide.handle_shortage"),  # stock row: claims exceed what is there
     "work": Topic("fulfillment.work.handle_sync"),  # order: open or withdraw fulfillment orders
     "wms": Topic("fulfillment.connectors.handle", external=True),  # order: tell a warehouse's WMS
-    "notify": Topic("orders.notifications.handle", external=True),  # order: a customer message
+    "notify": Topic(  # order: a customer message; a mail server may be away for days
+        "orders.notifications.handle", external=True, lease_seconds=150, max_attempts=60
+    ),
     "import": Topic("config.jobs.handle", external=True, lease_seconds=150),  # job: a watched job
 }
 

@@ -74,7 +74,9 @@ class PointCard:
     @property
     def behind_up(self) -> Decimal | None:
         """What it is behind, to the cent above, as the sentences have it."""
-        return self.behind and self.behind.quantize(Decimal("0.01"), rounding=ROUND_CEILING)
+        if self.behind is None:
+            return None
+        return self.behind.quantize(Decimal("0.01"), rounding=ROUND_CEILING)
 
     @property
     def is_out(self) -> bool:

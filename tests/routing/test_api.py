@@ -2,18 +2,12 @@
 
 from decimal import Decimal
 
-import pytest
-from django.urls import include, path
-
 from orders.keys import CHANNEL_SCOPES
 from orders.models import ApiKey, SalesChannel
 from routing.models import Decision
 from routing.replay import Inputs
 from tests.routing import scenes
 from tests.routing.scenes import refuse, route
-
-pytestmark = pytest.mark.urls(__name__)
-urlpatterns = [path("api/v1/", include("routing.urls"))]
 
 
 def get(client, key, order, rest=""):

@@ -1,0 +1,101 @@
+"""One order among 50 stock points: statements, CPU in all, and the pure engine apart."""
+
+import statistics
+import time
+
+import psutil
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from inventory import ledger
+from inventory.models import Location, PoolLocation, Product, StockPool
+from orders import capture
+from orders.models import SalesChannel
+from orders.payload import OrderPayload
+from routing import decide
+from tests.benchmarks.capture import payload
+from tests.benchmarks.processes import backends, cpu_seconds
+from tests.routing.engine import bench as engine
+
+ROUNDS = 3
+ORDERS = 120
+POINTS = 50
+
+
+def figures() -> dict[str, float]:
+    """Medians of three rounds of 120 orders."""
+    channel, baskets = _world()
+    _route_all(_place(channel, baskets, 20))  # connections, plans and caches are warm then
+    rounds = [_round(channel, baskets) for _ in range(ROUNDS)]
+    pure = statistics.median(engine.figures()["engine.3x50.cards.ms"] for _ in range(ROUNDS))
+    medians = {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
+    return {"routing.single.sql": _statements(channel, baskets[0]), **medians,
+            "routing.engine.50.ms": pure}  # fmt: skip
+
+
+def _world() -> tuple[SalesChannel, list[list[str]]]:
+    """A channel that may promise from exactly 50 stock points, each with every product."""
+    pool = StockPool.objects.create(code="bench50", name="Fifty stock points")
+    places = list(Location.objects.filter(active=True).order_by("id"))
+    while len(places) < POINTS:
+        n = len(places)
+        places.append(
+            Location.objects.create(
+                code=f"BENCH-{n}", name=f"Bench {n}", kind="store", country="FR",
+                lat=46.0 + n / 100, lng=3.0,
+            )
+        )  # fmt: skip
+    Location.objects.update(capacity_per_day=None, can_ship=True)
+    PoolLocation.objects.bulk_create(PoolLocation(pool=pool, location=p) for p in places[:POINTS])
+    products = list(Product.objects.order_by("id").values_list("id", "sku")[600:690])
+    ledger.post(
+        [ledger.Entry(pk, place.pk, "opening", on_hand=500)
+         for pk, _ in products for place in places[:POINTS]],
+        actor="bench",
+    )  # fmt: skip
+    channel = SalesChannel.objects.create(code="bench50", name="Bench", kind="web", pool=pool)
+    return channel, [[sku for _, sku in products[i : i + 3]] for i in range(0, 90, 3)]
+
+
+def _place(channel: SalesChannel, baskets: list[list[str]], count: int) -> list[int]:
+    ids = []
+    for n in range(count):
+        data = OrderPayload(data=payload(baskets[n % len(baskets)], f"r{time.time_ns()}"))
+        data.is_valid(raise_exception=True)
+        with transaction.atomic():
+            placed = capture.place(
+                channel=channel, order=data.validated_data, source="bench", actor="bench",
+                now=timezone.now(),
+            )  # fmt: skip
+        ids.append(placed.order_id)
+    return ids
+
+
+def _route_all(orders: list[int]) -> None:
+    for order in orders:
+        decision = decide.route(order_id=order, cause="bench", actor="bench")
+        assert decision is not None
+        assert decision.outcome == "routed", decision.sentence
+
+
+def _statements(channel: SalesChannel, skus: list[str]) -> float:
+    (order,) = _place(channel, [skus], 1)
+    with CaptureQueriesContext(connection) as seen:
+        _route_all([order])
+    return float(len(seen))
+
+
+def _round(channel: SalesChannel, baskets: list[list[str]]) -> dict[str, float]:
+    orders = _place(channel, baskets, ORDERS)
+    mine, postgres = [psutil.Process()], backends()
+    before, start = (cpu_seconds(mine), cpu_seconds(postgres)), time.perf_counter()
+    _route_all(orders)
+    seconds = time.perf_counter() - start
+    app, database = cpu_seconds(mine) - before[0], cpu_seconds(postgres) - before[1]
+    return {
+        "routing.single.cpu_ms": (app + database) / ORDERS * 1000,
+        "routing.single.cpu_ms.app": app / ORDERS * 1000,
+        "routing.single.cpu_ms.postgres": database / ORDERS * 1000,
+        "routing.per_s": ORDERS / seconds,
+    }
