@@ -14,10 +14,22 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from config import forms, jobs, outbox
-from config.console import ModelAdmin, ReadOnlyAdmin, action, display, say
+from config.console import (
+    ModelAdmin,
+    ReadOnlyAdmin,
+    Tabs,
+    action,
+    badge,
+    display,
+    found,
+    moment,
+    say,
+    tabs,
+)
 from config.exports import csv_response
 from config.models import Job, JobRow, JobRun, OutboxRow
 from config.status import IllegalMove, MovedMeanwhile
@@ -40,6 +52,10 @@ class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
     """Roles."""
 
 
+CONDITIONS = [("stuck", "stuck: gave up"), ("failing", "failing, tried again"),
+              ("due", "due now"), ("done", "done")]  # fmt: skip
+
+
 class ConditionFilter(admin.SimpleListFilter):
     """How the work is doing."""
 
@@ -47,8 +63,7 @@ class ConditionFilter(admin.SimpleListFilter):
     parameter_name = "condition"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("stuck", "stuck: gave up"), ("failing", "failing, tried again"),
-                ("due", "due now"), ("done", "done")]  # fmt: skip
+        return CONDITIONS
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[OutboxRow]) -> QuerySet[OutboxRow]:
         waiting = queryset.filter(done_at=None, dead_at=None)
@@ -65,24 +80,75 @@ class ConditionFilter(admin.SimpleListFilter):
 class OutboxAdmin(ReadOnlyAdmin):
     """Work that must happen: what waits, what failed and why; retry gives it new attempts."""
 
-    list_display = ("topic", "subject", "condition", "attempts", "next_at", "last_error",
-                    "created_at")  # fmt: skip
+    list_display = ("work", "condition", "attempts", "error", "next", "created")
     list_filter = (ConditionFilter, "topic")
     ordering = ("-id",)
+    empty_words = "Nothing waits: everything that must happen after a change has happened."
     actions = ("retry",)
+    actions_detail = ("retry_one",)
+    fields = ("topic", "subject", "cause", "condition", "last_error", "attempts", "created_at",
+              "next_at", "done_at", "dead_at", "payload")  # fmt: skip
+    readonly_fields = ("condition",)
+
+    def quick_tabs(self, request: HttpRequest) -> list[Tabs]:
+        stuck = OutboxRow.objects.exclude(dead_at=None).count()
+        failing = OutboxRow.objects.filter(done_at=None, dead_at=None).exclude(last_error="")
+        return [
+            tabs(
+                request, label="Condition", parameter="condition", everything="all work",
+                choices=CONDITIONS, counts={"stuck": stuck, "failing": failing.count()},
+                alarms=("stuck",),
+            )
+        ]  # fmt: skip
+
+    def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
+        """Work that is done is not tried again."""
+        open_row = found(OutboxRow, object_id).done_at is None
+        return super().get_actions_detail(request, object_id) if open_row else []
+
+    @display(description="work", ordering="topic", header=True)
+    def work(self, row: OutboxRow) -> tuple[str, str]:
+        return row.topic, f"of {row.subject}, by {row.cause}"
 
     @display(description="condition")
-    def condition(self, row: OutboxRow) -> str:
+    def condition(self, row: OutboxRow) -> SafeString:
         if row.done_at:
-            return "done"
+            return badge("success", "done")
         if row.dead_at:
-            return "stuck"
-        return "failing" if row.last_error else "waiting"
+            return badge("danger", "stuck: gave up")
+        return badge("warning", "failing") if row.last_error else badge("info", "waiting")
+
+    @display(description="last error")
+    def error(self, row: OutboxRow) -> str:
+        return Truncator(row.last_error or "-").chars(140)
+
+    @display(description="next try, UTC", ordering="next_at")
+    def next(self, row: OutboxRow) -> str:
+        return "-" if row.done_at or row.dead_at else moment(row.next_at)
+
+    @display(description="since, UTC", ordering="created_at")
+    def created(self, row: OutboxRow) -> str:
+        return moment(row.created_at)
 
     @action(description="Try again now", permissions=["handle"])
     def retry(self, request: HttpRequest, queryset: QuerySet[OutboxRow]) -> None:
         done = outbox.retry(queryset.values_list("pk", flat=True))
         say(request, done=done, what="rows of work are tried again", problems=[])
+
+    @action(description="Try again", permissions=["handle"], url_path="retry", icon="replay")
+    def retry_one(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        row = found(OutboxRow, object_id)
+
+        def effect(_: dict) -> str:
+            done = outbox.retry([row.pk])
+            return "It is tried again." if done else "It was not stuck any more."
+
+        return forms.ask(
+            request, site=self.admin_site, title=f"Try {row.topic} again", form=forms.Form,
+            effect=effect, submit="Try again now",
+            text=f"It gets all its attempts again. It said last: {row.last_error or 'nothing'}.",
+            back=reverse("admin:config_outboxrow_change", args=[row.pk]),
+        )  # fmt: skip
 
 
 @admin.register(JobRun)

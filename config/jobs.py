@@ -18,10 +18,11 @@ from itertools import islice
 from typing import Any, BinaryIO, cast
 
 from django.core.files.uploadedfile import UploadedFile
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 from django.utils.module_loading import import_string
+from psycopg.types.json import Jsonb
 
 from config import outbox
 from config.models import Job, JobRow, OutboxRow
@@ -187,12 +188,35 @@ def _batch(job: Job, *, after: int) -> int | None:
         left = [row.number for row in rows if row.outcome == O.READY]
         if left:
             raise AssertionError(f"{kind.apply} left rows {left[:5]} without an outcome")
-        JobRow.objects.bulk_update(rows, ["outcome", "column", "message", "data"])
+        _write(rows)
         failed = sum(row.outcome == O.FAILED for row in rows)
         Job.objects.filter(pk=job.pk).update(
             done=F("done") + len(rows) - failed, failed=F("failed") + failed
         )
     return rows[-1].number
+
+
+_WRITE = """
+UPDATE config_jobrow r
+   SET outcome = w.outcome, "column" = w.place, message = w.message, data = w.data
+  FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::jsonb[])
+    AS w(id, outcome, place, message, data)
+ WHERE r.id = w.id
+"""
+
+
+def _write(rows: Sequence[JobRow]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _WRITE,
+            [
+                [row.pk for row in rows],
+                [str(row.outcome) for row in rows],
+                [row.column for row in rows],
+                [row.message for row in rows],
+                [Jsonb(row.data) for row in rows],
+            ],
+        )
 
 
 # --- what is forgotten ---------------------------------------------------------------------------

@@ -135,6 +135,9 @@ def drain(topic: str, *, seconds: float = 5.0, batch: int = 10) -> int:
 def work(row: OutboxRow) -> bool:
     """Do one claimed row; a failure is written down and the row waits for its next attempt."""
     topic = _topics[row.topic]
+    if row.attempts > topic.max_attempts:  # its workers died with it and could write nothing down
+        _fail(row, row.last_error or "every worker that tried it ended without an answer", topic)
+        return False
     try:
         handle = import_string(topic.handler)
         if topic.external:
@@ -185,7 +188,10 @@ def backoff_seconds(attempts: int) -> float:
 
 def _fail(row: OutboxRow, error: str, topic: Topic) -> None:
     now = timezone.now()
-    changes: dict[str, Any] = {"last_error": error[:2000], "lease_token": None}
+    changes: dict[str, Any] = {
+        "last_error": error.replace("\0", "")[:2000],  # PostgreSQL keeps no NUL in a text
+        "lease_token": None,
+    }
     if row.attempts >= topic.max_attempts:
         changes["dead_at"] = now
     else:
@@ -196,7 +202,7 @@ def _fail(row: OutboxRow, error: str, topic: Topic) -> None:
 def _postpone(row: OutboxRow, reason: str) -> None:
     later = timezone.now() + timedelta(seconds=15)
     _mine(row).update(
-        last_error=reason[:2000], lease_token=None, next_at=later, attempts=max(row.attempts - 1, 0)
+        last_error=reason.replace("\0", "")[:2000], lease_token=None, next_at=later, attempts=max(row.attempts - 1, 0)
     )
 
 
@@ -214,7 +220,7 @@ def drain_all(*, rounds: int = 50) -> int:
     """Drain every topic in this process until nothing is due; returns rows done."""
     total = 0
     for _ in range(rounds):
-        done = sum(drain(topic) for topic in sorted(due()))
+        done = sum(drain(topic) for topic in sorted(due()) if topic in _topics)
         if not done:
             return total
         total += done

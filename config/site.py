@@ -1,42 +1,141 @@
 """The operations console: home page and navigation."""
 
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
-from django.db.models import Min
+from django.conf import settings
+from django.db.models import Count, Min, Q
 from django.http import HttpRequest
+from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
 
 from config.models import Job, JobRun, OutboxRow
-from orders.admin import STAGES
+from fulfillment.models import FulfillmentOrder
+from orders.models import Order, Refund
+from orders.money import in_words
+from orders.stages import STAGES
 from reports import figures
 from returns.models import Return
 
+SHOWN_POINTS = 6
+_MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+# stage: (age of the oldest that deserves a look, age that is an alarm, words when it is empty).
+AGES: dict[str, tuple[timedelta, timedelta, str]] = {
+    "to_route": (2 * _MINUTE, 10 * _MINUTE, "nothing waits"),
+    "routed": (4 * _HOUR, _DAY, "nothing waits"),
+    "picking": (4 * _HOUR, _DAY, "nobody picks"),
+    "packed": (8 * _HOUR, _DAY, "nothing waits"),
+    "shipped_today": (_DAY, 2 * _DAY, "nothing left yet"),
+    "unfillable": (timedelta(0), timedelta(0), "all have stock"),
+    "on_hold": (timedelta(0), _DAY, "nothing is blocked"),
+    "pickup_refused": (timedelta(0), timedelta(0), "none"),
+}
+
+
+def style(request: HttpRequest) -> str:
+    """The console's own style sheet."""
+    return static("console.css")
+
+
+def icon(request: HttpRequest) -> str:
+    """The mark in the browser's tab and above the navigation."""
+    return static("maestro.svg")
+
 
 def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Fills the home page: the funnel, what needs a person, how the house is doing."""
+    """Fills the home page with what this person may see: the funnel, what waits, the house."""
+    may, now = request.user.has_perm, timezone.now()
+    todo = [row for row in _TODO if may(row[0])]
+    rows = [_waiting(*row[1:]) for row in todo]
+    health = _health() if may("config.view_outboxrow") else []
+    orders = may("orders.view_order")
+    return {
+        **context, "title": "Home", "now": now,
+        "tiles": _tiles(now) if orders else [],
+        "any_order": orders and Order.objects.exists(),
+        "todo": rows, "todo_count": sum(row["count"] for row in rows),
+        "health": health, "well": not any(row["bad"] for row in health),
+        "points": _points(now) if may("fulfillment.view_fulfillmentorder") else None,
+        "today": _today(now) if orders else None,
+    }  # fmt: skip
+
+
+def _tiles(now: Any) -> list[dict[str, Any]]:
     orders = reverse("admin:orders_order_changelist")
-    tiles = [
-        {"words": STAGES[tile.stage][0], "tile": tile, "url": f"{orders}?stage={tile.stage}",
-         "alarm": tile.stage in {"unfillable", "on_hold", "pickup_refused"} and tile.orders > 0}
-        for tile in figures.funnel(now=timezone.now())
-    ]  # fmt: skip
-    return {**context, "tiles": tiles, "todo": _todo(), "health": _health()}
-
-
-def _todo() -> list[dict[str, Any]]:
-    returns = reverse("admin:returns_return_changelist")
-    jobs = reverse("admin:config_job_changelist")
-    asked = Return.objects.filter(state=Return.State.REQUESTED)
-    arrived = Return.objects.filter(state=Return.State.RECEIVED)
-    waiting = Job.objects.filter(state=Job.State.PREVIEW)
     return [
-        {"words": "returns to approve", "count": asked.count(),
-         "url": f"{returns}?state__exact=requested"},
-        {"words": "returns to inspect", "count": arrived.count(),
-         "url": f"{returns}?state__exact=received"},
-        {"words": "files waiting for your decision", "count": waiting.count(),
-         "url": f"{jobs}?state__exact=preview"},
+        {"words": STAGES[tile.stage][0], "tile": tile, "url": f"{orders}?stage={tile.stage}",
+         "level": level(tile, now=now), "empty": AGES[tile.stage][2]}
+        for tile in figures.funnel(now=now)
+    ]  # fmt: skip
+
+
+def level(tile: figures.Tile, *, now: Any) -> str:
+    """quiet when empty, else busy, warning or danger by the age of its oldest order."""
+    if not tile.orders or tile.oldest is None:
+        return "quiet"
+    warn, alarm, _ = AGES[tile.stage]
+    age = now - tile.oldest
+    if tile.stage == "shipped_today":
+        return "busy"
+    return "danger" if age >= alarm else "warning" if age >= warn else "busy"
+
+
+# (permission, words, list, query, level when there are some, rows)
+_TODO: tuple[tuple[str, str, str, dict[str, str], str, Callable[[], Any]], ...] = (
+    ("fulfillment.view_fulfillmentorder", "work of stock points that is late",
+     "admin:fulfillment_fulfillmentorder_changelist", {"due": "late"}, "danger",
+     lambda: FulfillmentOrder.objects.filter(
+         state__in=FulfillmentOrder.OPEN, ship_by__lt=timezone.now())),
+    ("returns.view_return", "returns to approve", "admin:returns_return_changelist",
+     {"state__exact": "requested"}, "warning",
+     lambda: Return.objects.filter(state=Return.State.REQUESTED)),
+    ("returns.view_return", "returns to inspect", "admin:returns_return_changelist",
+     {"state__exact": "received"}, "warning",
+     lambda: Return.objects.filter(state=Return.State.RECEIVED)),
+    ("orders.view_refund", "refunds that failed", "admin:orders_refund_changelist",
+     {"state__exact": "errored"}, "danger",
+     lambda: Refund.objects.filter(state=Refund.State.ERRORED)),
+    ("config.view_job", "files waiting for your decision", "admin:config_job_changelist",
+     {"state__exact": "preview"}, "warning",
+     lambda: Job.objects.filter(state=Job.State.PREVIEW)),
+)  # fmt: skip
+
+
+def _waiting(
+    words: str, target: str, query: dict[str, str], level: str, rows: Callable[[], Any]
+) -> dict[str, Any]:
+    return {"words": words, "count": rows().count(), "level": level,
+            "url": f"{reverse(target)}?{urlencode(query)}"}  # fmt: skip
+
+
+def _points(now: Any) -> list[dict[str, Any]]:
+    work = reverse("admin:fulfillment_fulfillmentorder_changelist")
+    rows = (
+        FulfillmentOrder.objects.filter(state__in=FulfillmentOrder.OPEN)
+        .values("location_id", "location__name")
+        .annotate(
+            open=Count("pk"), late=Count("pk", filter=Q(ship_by__lt=now)), oldest=Min("created_at")
+        )
+        .order_by("-late", "-open", "oldest")[:SHOWN_POINTS]
+    )
+    return [
+        {"name": row["location__name"], "open": row["open"], "late": row["late"],
+         "oldest": row["oldest"],
+         "url": f"{work}?due=open&location__id__exact={row['location_id']}"}
+        for row in rows
+    ]  # fmt: skip
+
+
+def _today(now: Any) -> list[dict[str, Any]]:
+    day = now.astimezone(ZoneInfo(settings.COMPANY_TIME_ZONE)).date()
+    return [
+        {"channel": row.channel, "orders": row.orders, "units": row.units,
+         "value": in_words(row.value, row.currency)}
+        for row in figures.sales(figures.Period(day, day))
     ]  # fmt: skip
 
 
@@ -68,49 +167,70 @@ def _age(since: Any) -> str:
     return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"
 
 
+def _may(*permissions: str) -> Callable[[HttpRequest], bool]:
+    return lambda request: request.user.has_perms(permissions)  # type: ignore[union-attr]
+
+
+# What people come for first, tables behind. Beside each: its mark, its page, who may open it.
+_Item = tuple[str, str, str, str]
+_GROUPS: tuple[tuple[str, bool, tuple[_Item, ...]], ...] = (
+    ("Work", False, (
+        ("Home", "home", "admin:index", ""),
+        ("Orders", "receipt_long", "admin:orders_order_changelist", "orders.view_order"),
+        ("Holds", "pause_circle", "admin:orders_hold_changelist", "orders.view_hold"),
+        ("Fulfillment", "local_shipping", "admin:fulfillment_fulfillmentorder_changelist",
+         "fulfillment.view_fulfillmentorder"),
+        ("Parcels", "package_2", "admin:fulfillment_parcel_changelist", "fulfillment.view_parcel"),
+        ("Returns", "assignment_return", "admin:returns_return_changelist",
+         "returns.view_return"),
+        ("Managers", "monitoring", "managers", "orders.view_order"))),
+    ("Stock", False, (
+        ("Stock", "inventory_2", "admin:inventory_stock_changelist", "inventory.view_stock"),
+        ("Ledger", "menu_book", "admin:inventory_stockmovement_changelist",
+         "inventory.view_stockmovement"),
+        ("Claims", "bookmark", "admin:inventory_reservation_changelist",
+         "inventory.view_reservation"),
+        ("Purchase orders", "pallet", "admin:inventory_supply_changelist",
+         "inventory.view_supply"),
+        ("Products", "sell", "admin:inventory_product_changelist", "inventory.view_product"),
+        ("Stock points", "store", "admin:inventory_location_changelist",
+         "inventory.view_location"),
+        ("Pools", "hub", "admin:inventory_stockpool_changelist", "inventory.view_stockpool"))),
+    ("Routing", True, (
+        ("Rule sets", "tune", "admin:routing_ruleset_changelist", "routing.view_ruleset"),
+        ("Decisions", "alt_route", "admin:routing_decision_changelist", "routing.view_decision"),
+        ("Refusals", "block", "admin:routing_refusal_changelist", "routing.view_refusal"),
+        ("Tariff", "payments", "admin:routing_tariffband_changelist", "routing.view_tariffband"),
+        ("Emission factors", "eco", "admin:routing_emissionfactor_changelist",
+         "routing.view_emissionfactor"))),
+    ("Messages and money", True, (
+        ("Messages", "mail", "admin:orders_notification_changelist", "orders.view_notification"),
+        ("Caught mail", "drafts", "mailbox:list", "orders.view_notification"),
+        ("Payments", "credit_card", "admin:orders_payment_changelist", "orders.view_payment"),
+        ("Refunds", "currency_exchange", "admin:orders_refund_changelist", "orders.view_refund"),
+        ("Customers", "group", "admin:orders_customer_changelist", "orders.view_customer"))),
+    ("System", True, (
+        ("Files in", "upload_file", "admin:config_job_changelist", "config.view_job"),
+        ("Work (outbox)", "task", "admin:config_outboxrow_changelist", "config.view_outboxrow"),
+        ("Invariants", "verified", "invariants", "config.view_outboxrow"),
+        ("Channels", "storefront", "admin:orders_saleschannel_changelist",
+         "orders.view_saleschannel"),
+        ("Periodic jobs", "schedule", "admin:config_jobrun_changelist", "config.view_jobrun"),
+        ("People", "person", "admin:auth_user_changelist", "auth.view_user"),
+        ("Roles", "badge", "admin:auth_group_changelist", "auth.view_group"))),
+)  # fmt: skip
+
+
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    """The sidebar: what people come for first, tables behind."""
+    """The sidebar; the theme leaves out what `permission` denies, and groups left empty."""
     return [
-        _group("Work", ("Home", "home", "admin:index"),
-               ("Orders", "receipt_long", "admin:orders_order_changelist"),
-               ("Holds", "pause_circle", "admin:orders_hold_changelist"),
-               ("Fulfillment", "local_shipping", "admin:fulfillment_fulfillmentorder_changelist"),
-               ("Parcels", "package_2", "admin:fulfillment_parcel_changelist"),
-               ("Returns", "assignment_return", "admin:returns_return_changelist"),
-               ("Managers", "monitoring", "managers")),
-        _group("Stock", ("Stock", "inventory_2", "admin:inventory_stock_changelist"),
-               ("Ledger", "menu_book", "admin:inventory_stockmovement_changelist"),
-               ("Claims", "bookmark", "admin:inventory_reservation_changelist"),
-               ("Purchase orders", "pallet", "admin:inventory_supply_changelist"),
-               ("Products", "sell", "admin:inventory_product_changelist"),
-               ("Stock points", "store", "admin:inventory_location_changelist"),
-               ("Pools", "hub", "admin:inventory_stockpool_changelist")),
-        _group("Routing", ("Rule sets", "tune", "admin:routing_ruleset_changelist"),
-               ("Decisions", "alt_route", "admin:routing_decision_changelist"),
-               ("Refusals", "block", "admin:routing_refusal_changelist"),
-               ("Tariff", "payments", "admin:routing_tariffband_changelist"),
-               ("Emission factors", "eco", "admin:routing_emissionfactor_changelist")),
-        _group("Messages and money", ("Messages", "mail", "admin:orders_notification_changelist"),
-               ("Caught mail", "drafts", "mailbox:list"),
-               ("Payments", "credit_card", "admin:orders_payment_changelist"),
-               ("Refunds", "currency_exchange", "admin:orders_refund_changelist"),
-               ("Customers", "group", "admin:orders_customer_changelist")),
-        _group("System", ("Files in", "upload_file", "admin:config_job_changelist"),
-               ("Work (outbox)", "task", "admin:config_outboxrow_changelist"),
-               ("Invariants", "verified", "invariants"),
-               ("Channels", "storefront", "admin:orders_saleschannel_changelist"),
-               ("Periodic jobs", "schedule", "admin:config_jobrun_changelist"),
-               ("People", "person", "admin:auth_user_changelist"),
-               ("Roles", "badge", "admin:auth_group_changelist")),
+        {
+            "title": title, "separator": True, "collapsible": collapsible,
+            "items": [
+                {"title": name, "icon": mark, "link": reverse(target),
+                 "permission": _may(*([permission] if permission else []))}
+                for name, mark, target, permission in items
+            ],
+        }
+        for title, collapsible, items in _GROUPS
     ]  # fmt: skip
-
-
-def _group(title: str, *items: tuple[str, str, str]) -> dict[str, Any]:
-    return {
-        "title": title,
-        "separator": True,
-        "collapsible": title in {"Routing", "Messages and money", "System"},
-        "items": [
-            {"title": name, "icon": icon, "link": reverse(target)} for name, icon, target in items
-        ],
-    }

@@ -5,13 +5,23 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils.safestring import SafeString
 from import_export.admin import ImportExportModelAdmin
 from unfold.contrib.import_export.forms import ExportForm, ImportForm
 
 from config import forms
-from config.console import ModelAdmin, ReadOnlyAdmin, TabularInline, action, display
+from config.console import (
+    ModelAdmin,
+    ReadOnlyAdmin,
+    Tabs,
+    TabularInline,
+    action,
+    badge,
+    display,
+    found,
+    tabs,
+)
 from inventory import ledger
 from inventory.models import (
     Location,
@@ -72,6 +82,10 @@ class StockPoolAdmin(ModelAdmin):
     search_fields = ("code", "name")
 
 
+LEVELS = [("short", "claims exceed what is there"), ("out", "nothing free"),
+          ("blocked", "has unavailable units"), ("over", "above target")]  # fmt: skip
+
+
 class LevelFilter(admin.SimpleListFilter):
     """Rows that need a look."""
 
@@ -79,8 +93,7 @@ class LevelFilter(admin.SimpleListFilter):
     parameter_name = "level"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("short", "claims exceed what is there"), ("out", "nothing free"),
-                ("blocked", "has unavailable units"), ("over", "above target")]  # fmt: skip
+        return LEVELS
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Stock]) -> QuerySet[Stock]:
         free = F("on_hand") - F("unavailable") - F("safety")
@@ -107,21 +120,40 @@ class AdjustForm(forms.Form):
 class StockAdmin(ReadOnlyAdmin):
     """What is where: read-only, because the ledger decides."""
 
-    list_display = ("product", "location", "on_hand", "reserved", "unavailable", "safety",
-                    "free_", "target")  # fmt: skip
+    list_display = ("sku", "location_", "free_", "on_hand", "reserved", "unavailable", "safety",
+                    "target")  # fmt: skip
     list_filter = (LevelFilter, "location", "product__category")
     list_select_related = ("product", "location")
     search_fields = ("product__sku", "product__gtin", "product__name", "location__code")
+    search_help_text = "SKU, barcode, name or stock point"
     ordering = ("-id",)
+    empty_words = "Stock comes in as a file (System, Files in), over REST or with a delivery."
     actions_detail = ("adjust", "movements")
+    fields = ("product", "location", "free_", "on_hand", "reserved", "unavailable", "safety",
+              "target")  # fmt: skip
+    readonly_fields = ("free_",)
+
+    def quick_tabs(self, request: HttpRequest) -> list[Tabs]:
+        return [
+            tabs(request, label="Level", parameter="level", everything="all stock", choices=LEVELS)
+        ]
+
+    @display(description="product", ordering="product__sku", header=True)
+    def sku(self, stock: Stock) -> tuple[str, str]:
+        return stock.product.sku, stock.product.name
+
+    @display(description="stock point", ordering="location__name")
+    def location_(self, stock: Stock) -> str:
+        return stock.location.name
 
     @display(description="free to promise")
-    def free_(self, stock: Stock) -> int:
-        return stock.free
+    def free_(self, stock: Stock) -> SafeString:
+        level = "success" if stock.free > 0 else "warning" if stock.free == 0 else "danger"
+        return badge(level, str(stock.free))
 
     @action(description="Adjust", permissions=["handle"], url_path="adjust", icon="tune")
     def adjust(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        stock = get_object_or_404(Stock.objects.select_related("product", "location"), pk=object_id)
+        stock = found(Stock.objects.select_related("product", "location"), object_id)
 
         def effect(data: dict) -> str:
             reason = f"{data['reason']}: {data['note']}" if data["note"] else data["reason"]
@@ -144,7 +176,7 @@ class StockAdmin(ReadOnlyAdmin):
 
     @action(description="Movements", permissions=["view"], url_path="movements", icon="history")
     def movements(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        stock = get_object_or_404(Stock, pk=object_id)
+        stock = found(Stock, object_id)
         url = reverse("admin:inventory_stockmovement_changelist")
         return HttpResponse(
             status=302,

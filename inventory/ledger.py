@@ -238,6 +238,93 @@ def release(reservations: Sequence[int], *, actor: str, reason: str = "") -> Non
     post(entries, actor=actor)
 
 
+# Claims and ends claims in one statement: all stock rows are locked in (product, location) order
+# first, and nothing changes unless every new claim fits into what is free with the old ones ended.
+_MOVE = """
+WITH claim AS (
+    SELECT * FROM unnest(%(ref)s::bigint[], %(product)s::bigint[], %(location)s::bigint[],
+        %(quantity)s::int[], %(owner_id)s::bigint[])
+      WITH ORDINALITY AS c(ref, product_id, location_id, quantity, owner_id, n)
+), ending AS (
+    SELECT * FROM inventory_reservation WHERE id = ANY(%(ending)s::bigint[])
+), entry AS (
+    SELECT product_id, location_id, quantity AS units, 'reserve' AS kind, '' AS reason,
+           %(owner_type)s AS cause_type, owner_id AS cause_id, n FROM claim
+     UNION ALL
+    SELECT product_id, location_id, -quantity, 'release', %(reason)s, owner_type, owner_id, id
+      FROM ending
+), total AS (
+    SELECT product_id, location_id, sum(units) AS units, bool_or(units > 0) AS claimed
+      FROM entry GROUP BY 1, 2
+), locked AS (
+    SELECT s.id, s.product_id, s.location_id,
+           s.on_hand - s.unavailable - s.safety - s.reserved AS free
+      FROM inventory_stock s JOIN total USING (product_id, location_id)
+     ORDER BY s.product_id, s.location_id FOR NO KEY UPDATE OF s
+), short AS (
+    SELECT t.product_id, t.location_id
+      FROM total t LEFT JOIN locked k USING (product_id, location_id)
+     WHERE t.claimed AND coalesce(k.free, 0) < t.units
+), moved AS (
+    UPDATE inventory_stock s SET reserved = s.reserved + t.units, updated_at = now()
+      FROM locked k JOIN total t USING (product_id, location_id)
+     WHERE s.id = k.id AND NOT EXISTS (SELECT 1 FROM short)
+    RETURNING s.product_id, s.location_id, s.on_hand, s.reserved, s.unavailable, t.units
+), logged AS (
+    INSERT INTO inventory_stockmovement (product_id, location_id, kind, on_hand, reserved,
+        unavailable, on_hand_after, reserved_after, unavailable_after, reason, cause_type, cause_id,
+        actor, created_at)
+    SELECT e.product_id, e.location_id, e.kind, 0, e.units, 0, m.on_hand,
+           m.reserved - m.units + sum(e.units) OVER w, m.unavailable, e.reason, e.cause_type,
+           e.cause_id, %(actor)s, now()
+      FROM entry e JOIN moved m USING (product_id, location_id)
+    WINDOW w AS (PARTITION BY e.product_id, e.location_id ORDER BY e.kind DESC, e.n)
+), gone AS (
+    DELETE FROM inventory_reservation r USING ending e
+     WHERE r.id = e.id AND NOT EXISTS (SELECT 1 FROM short) RETURNING r.id
+), numbered AS (
+    SELECT c.*, nextval(pg_get_serial_sequence('inventory_reservation', 'id')) AS id
+      FROM claim c WHERE NOT EXISTS (SELECT 1 FROM short)
+), made AS (
+    INSERT INTO inventory_reservation (id, product_id, location_id, quantity, owner_type, owner_id,
+        expires_at, created_at)
+    SELECT id, product_id, location_id, quantity, %(owner_type)s, owner_id, NULL, now()
+      FROM numbered
+)
+SELECT array(SELECT ARRAY[product_id, location_id] FROM short),
+       (SELECT count(*) FROM gone),
+       array(SELECT ARRAY[ref, id, location_id, quantity] FROM numbered)
+"""
+
+
+def move(
+    claims: Sequence[Claim],
+    ending: Sequence[int],
+    *,
+    owner_type: str,
+    actor: str,
+    reason: str = "",
+) -> dict[int, Reserved]:
+    """Take claims and end others in one statement, all or nothing; returns the new ones by ref.
+
+    Units that an ended claim gives up are the new claims' to take. Raises NotEnough when a claim
+    is not free (nothing changed), ClaimGone if one was ended before.
+    """
+    params: dict[str, Any] = {
+        name: [getattr(c, name) for c in claims]
+        for name in ("ref", "product", "location", "quantity", "owner_id")
+    }
+    params |= {"owner_type": owner_type, "actor": actor, "reason": reason, "ending": list(ending)}
+    with connection.cursor() as cursor:
+        cursor.execute(_MOVE, params)
+        short, gone, made = cursor.fetchone()
+    if short:
+        raise NotEnough([(product, location) for product, location in short])
+    if gone != len(set(ending)):
+        raise ClaimGone(f"of claims {sorted(ending)} only {gone} were there")
+    return {row[0]: Reserved(*row) for row in made}
+
+
 def take(
     reservations: Sequence[tuple[int, str]], *, cause_type: str, cause_id: int, actor: str
 ) -> None:

@@ -3,18 +3,31 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery, Sum
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from config import forms, outbox
-from config.console import ModelAdmin, ReadOnlyAdmin, TabularInline, action, display, say
+from config.console import (
+    ActionVariant,
+    ModelAdmin,
+    ReadOnlyAdmin,
+    Tabs,
+    TabularInline,
+    action,
+    badge,
+    display,
+    found,
+    moment,
+    say,
+    tabs,
+)
 from config.status import IllegalMove
-from orders import lifecycle, queries
+from orders import lifecycle, page, queries, stages
 from orders.models import (
     Allocation,
     ApiKey,
@@ -23,45 +36,13 @@ from orders.models import (
     Notification,
     Order,
     OrderEvent,
+    OrderLine,
     Payment,
     Refund,
     SalesChannel,
 )
 from orders.money import in_words
 from orders.notification_admin import NotificationAdmin
-
-S = Allocation.State
-BADGES = {
-    "unrouted": "warning", "routed": "info", "in_progress": "info", "partially_shipped": "info",
-    "shipped": "success", "partially_delivered": "success", "delivered": "success",
-    "canceled": "danger",
-}  # fmt: skip
-
-
-def holding(**conditions: Any) -> Exists:
-    """Orders that have a slice like this."""
-    return Exists(Allocation.objects.filter(order=OuterRef("pk"), **conditions))
-
-
-def _shipped_today() -> Exists:
-    midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    return holding(state__in=lifecycle.LEFT, parcel_line__parcel__shipped_at__gte=midnight)
-
-
-# The funnel's stages, as the home page's tiles and this list's filter know them.
-STAGES: dict[str, tuple[str, Any]] = {
-    "to_route": ("to route", lambda: holding(queue=Allocation.Queue.ROUTING)),
-    "routed": ("routed", lambda: holding(state=S.ALLOCATED)),
-    "picking": ("picking", lambda: holding(state__in=[S.ACCEPTED, S.PICKED])),
-    "packed": ("packed", lambda: holding(state__in=[S.PACKED, S.READY])),
-    "shipped_today": ("shipped today", _shipped_today),
-    "unfillable": ("unfillable", lambda: holding(queue=Allocation.Queue.UNFILLABLE)),
-    "pickup_refused": ("pick-up refused", lambda: holding(queue=Allocation.Queue.PICKUP_REFUSED)),
-    "on_hold": (
-        "on hold",
-        lambda: Exists(Hold.objects.filter(order=OuterRef("pk"), state=Hold.State.OPEN)),
-    ),
-}
 
 
 class StageFilter(admin.SimpleListFilter):
@@ -71,10 +52,10 @@ class StageFilter(admin.SimpleListFilter):
     parameter_name = "stage"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, words) for name, (words, _) in STAGES.items()]
+        return [(name, words) for name, (words, _) in stages.STAGES.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
-        stage = STAGES.get(self.value() or "")
+        stage = stages.STAGES.get(self.value() or "")
         return queryset.filter(stage[1]()) if stage else queryset
 
 
@@ -97,31 +78,55 @@ class CancelForm(forms.Form):
 class OrderAdmin(ReadOnlyAdmin):
     """Orders, newest first."""
 
-    list_display = ("number_", "external_id", "channel", "placed_at", "who", "amount", "units",
-                    "promised_at")  # fmt: skip
+    list_display = (
+        "number_",
+        "who",
+        "channel_",
+        "status_",
+        "units",
+        "amount",
+        "placed",
+        "promised",
+    )
     list_filter = (StageFilter, "state", "channel", "source")
     list_filter_submit = False
     list_select_related = ("channel", "contact")
     search_fields = ("external_id", "contact__email", "contact__name", "lines__sku")
     search_help_text = "number, channel's id, name, e-mail or SKU"
     ordering = ("-id",)
+    empty_words = (
+        "No order is here. Orders come in through POST /api/v1/orders, through a Shopify webhook "
+        "or as a file (System, Files in)."
+    )
     actions = ("route_again_many",)
     actions_detail = ("hold_order", "route_again", "cancel_order")
-    fieldsets = (
-        (None, {"fields": ("summary",)}),
-        ("Units", {"fields": ("slices",)}),
-        ("Why there", {"fields": ("decision",)}),
-        ("Holds", {"fields": ("holds",)}),
-        ("Parcels", {"fields": ("parcels",)}),
-        ("Money", {"fields": ("money",)}),
-        ("Returns", {"fields": ("returned",)}),
-        ("Timeline", {"fields": ("timeline",)}),
-    )
-    readonly_fields = ("summary", "slices", "decision", "holds", "parcels", "money", "returned",
-                       "timeline")  # fmt: skip
+    fieldsets = ((None, {"fields": ("number_",)}),)
+    readonly_fields = ("number_",)
+    change_form_template = "admin/orders/order_page.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
-        return queries.with_states(super().get_queryset(request))
+        units = OrderLine.objects.filter(order=OuterRef("pk")).values("order")
+        waiting = Allocation.objects.filter(order=OuterRef("pk")).exclude(queue="")
+        return queries.with_states(super().get_queryset(request)).annotate(
+            unit_count=Subquery(units.annotate(n=Sum("quantity")).values("n")),
+            queues=ArraySubquery(waiting.values("queue").distinct()),
+            held=stages.STAGES["on_hold"][1](),
+        )
+
+    def quick_tabs(self, request: HttpRequest) -> list[Tabs]:
+        channels = SalesChannel.objects.filter(active=True).order_by("name")
+        return [
+            tabs(
+                request, label="Stage", parameter="stage", everything="all orders",
+                choices=[(name, words) for name, (words, _) in stages.STAGES.items()],
+                counts=stages.counts(), alarms=("unfillable", "pickup_refused", "on_hold"),
+            ),
+            tabs(
+                request, label="Channel", parameter="channel__id__exact",
+                everything="all channels",
+                choices=[(str(pk), name) for pk, name in channels.values_list("pk", "name")],
+            ),
+        ]  # fmt: skip
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
@@ -131,80 +136,66 @@ class OrderAdmin(ReadOnlyAdmin):
             return queryset.filter(Q(pk=pk) | Q(external_id=search_term.strip())), False
         return super().get_search_results(request, queryset, search_term)
 
-    @display(description="order", ordering="id")
-    def number_(self, order: Order) -> str:
-        return order.number
+    @display(description="order", ordering="id", header=True)
+    def number_(self, order: Order) -> tuple[str, str]:
+        return order.number, order.external_id
 
-    @display(description="customer")
-    def who(self, order: Order) -> str:
-        return f"{order.contact.name} · {order.contact.city}"
+    @display(description="customer", header=True)
+    def who(self, order: Order) -> tuple[str, str]:
+        return order.contact.name or "unknown", order.contact.city
+
+    @display(description="channel", ordering="channel__name")
+    def channel_(self, order: Order) -> str:
+        return order.channel.name
 
     @display(description="total", ordering="total")
     def amount(self, order: Order) -> str:
         return in_words(order.total, order.currency)
 
-    @display(description="units", label=BADGES)
-    def units(self, order: Order) -> tuple[str, str]:
+    @display(description="units", ordering="unit_count")
+    def units(self, order: Order) -> int:
+        return order.unit_count or 0  # type: ignore[attr-defined]
+
+    @display(description="status")
+    def status_(self, order: Order) -> SafeString:
         status = queries.fulfillment_status(order.slice_states)  # type: ignore[attr-defined]
-        return status, status.replace("_", " ")
+        badges = [(page.STATUS_LEVELS[status], status.replace("_", " "))]
+        badges += [("danger", stages.STAGES[q][0]) for q in order.queues if q in stages.STAGES]  # type: ignore[attr-defined]
+        if order.held:  # type: ignore[attr-defined]
+            badges.append(("warning", "on hold"))
+        return format_html_join(" ", "{}", ((badge(level, words),) for level, words in badges))
+
+    @display(description="placed, UTC", ordering="placed_at")
+    def placed(self, order: Order) -> str:
+        return moment(order.placed_at)
+
+    @display(description="promised", ordering="promised_at")
+    def promised(self, order: Order) -> SafeString | str:
+        late = order.promised_at and order.promised_at < timezone.now()
+        if late and not set(order.slice_states) <= set(lifecycle.ENDED):  # type: ignore[attr-defined]
+            return badge("danger", f"late, {moment(order.promised_at, time=False)}")
+        return moment(order.promised_at, time=False)
 
     # --- the page ---
 
-    def _part(self, name: str, order: Order, **context: Any) -> SafeString:
-        return render_to_string(f"admin/orders/{name}.html", {"order": order, **context})
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        order = kwargs.get("obj")
+        shown = page.context(order, user=request.user) if order else {}
+        return super().render_change_form(request, {**context, **shown}, *args, **kwargs)
 
-    @display(description="")
-    def summary(self, order: Order) -> SafeString:
-        status = queries.fulfillment_status(order.slice_states)  # type: ignore[attr-defined]
-        return self._part("summary", order, status=status.replace("_", " "),
-                          payment=queries.payment_status(order).replace("_", " "),
-                          total=in_words(order.total, order.currency))  # fmt: skip
-
-    @display(description="")
-    def slices(self, order: Order) -> SafeString:
-        rows = order.allocations.select_related("line", "location").order_by("line__position", "id")
-        return self._part("slices", order, rows=rows)
-
-    @display(description="")
-    def decision(self, order: Order) -> SafeString:
-        decisions = order.decisions.select_related("rule_set").order_by("-id")  # type: ignore[attr-defined]
-        return self._part("decisions", order, decisions=decisions)
-
-    @display(description="")
-    def holds(self, order: Order) -> SafeString:
-        return self._part("holds", order, rows=order.holds.order_by("id"))
-
-    @display(description="")
-    def parcels(self, order: Order) -> SafeString:
-        rows = order.parcels.select_related("location").prefetch_related(  # type: ignore[attr-defined]
-            "lines__allocation__line"
-        )
-        return self._part("parcels", order, rows=rows.order_by("id"))
-
-    @display(description="")
-    def money(self, order: Order) -> SafeString:
-        return self._part(
-            "money", order, payments=order.payments.order_by("id"),
-            refunds=Refund.objects.filter(payment__order=order).order_by("id"),
-            lines=order.lines.order_by("position"),
-        )  # fmt: skip
-
-    @display(description="")
-    def returned(self, order: Order) -> SafeString:
-        return self._part("returned", order, rows=order.returns.order_by("id"))  # type: ignore[attr-defined]
-
-    @display(description="")
-    def timeline(self, order: Order) -> SafeString:
-        messages = {m.pk: m for m in order.notifications.all()}
-        events = order.events.order_by("id")
-        rows = [(event, messages.get(event.data.get("notification"))) for event in events]
-        return self._part("timeline", order, rows=rows)
+    def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
+        """Only what would do something to this order."""
+        actions = super().get_actions_detail(request, object_id)
+        possible = page.can(found(Order, object_id)) if actions else set()
+        return [a for a in actions if a.action_name.removeprefix("orders_order_") in possible]
 
     # --- actions ---
 
     @action(description="Hold", permissions=["handle"], url_path="hold", icon="pause_circle")
     def hold_order(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        order = get_object_or_404(Order, pk=object_id)
+        order = found(Order, object_id)
 
         def effect(data: dict) -> str:
             lifecycle.hold(
@@ -219,7 +210,7 @@ class OrderAdmin(ReadOnlyAdmin):
 
     @action(description="Route again", permissions=["handle"], url_path="route", icon="alt_route")
     def route_again(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        order = get_object_or_404(Order, pk=object_id)
+        order = found(Order, object_id)
 
         def effect(_: dict) -> str:
             _ring(order, request)
@@ -231,9 +222,12 @@ class OrderAdmin(ReadOnlyAdmin):
             text="Units that wait in a queue get a stock point; units at work stay where they are.",
         )  # fmt: skip
 
-    @action(description="Cancel", permissions=["handle"], url_path="cancel", icon="cancel")
+    @action(
+        description="Cancel", permissions=["handle"], url_path="cancel", icon="cancel",
+        variant=ActionVariant.DANGER,
+    )  # fmt: skip
     def cancel_order(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        order = get_object_or_404(Order, pk=object_id)
+        order = found(Order, object_id)
 
         def effect(data: dict) -> str:
             units = lifecycle.cancel(
@@ -261,6 +255,11 @@ def _ring(order: Order, request: HttpRequest) -> None:
     outbox.put(topic="route", subject=order.pk, cause=cause, payload={"event": "manual"})
 
 
+def order_link(order: Order) -> SafeString:
+    """The order's number, leading to its page."""
+    return format_html('<a class="text-link" href="{}">{}</a>', _page(order), order.number)
+
+
 def _page(order: Order) -> str:
     return reverse("admin:orders_order_change", args=[order.pk])
 
@@ -269,11 +268,42 @@ def _page(order: Order) -> str:
 class HoldAdmin(ReadOnlyAdmin):
     """What blocks orders, oldest first."""
 
-    list_display = ("order", "type", "reason", "blocks", "state", "placed_by", "placed_at")
+    list_display = ("order_", "type", "reason", "blocks_", "state_", "placed_by", "placed",
+                    "resolved_by")  # fmt: skip
+    list_display_links = ("reason",)
     list_filter = ("state", "type")
     list_select_related = ("order",)
     ordering = ("placed_at",)
+    empty_words = "Nothing blocks an order. A hold is placed on the order's page."
     actions = ("resolve",)
+    actions_detail = ("resolve_one",)
+    fields = ("order_", "type", "reason", "blocks_", "state_", "handle", "placed_by", "placed_at",
+              "resolved_by", "resolved_at")  # fmt: skip
+    readonly_fields = ("order_", "blocks_", "state_")
+
+    def quick_tabs(self, request: HttpRequest) -> list[Tabs]:
+        waiting = Hold.objects.filter(state=Hold.State.OPEN).count()
+        return [
+            tabs(request, label="State", parameter="state__exact", choices=Hold.State.choices,
+                 counts={Hold.State.OPEN: waiting}, alarms=(Hold.State.OPEN,))
+        ]  # fmt: skip
+
+    @display(description="order", ordering="order")
+    def order_(self, hold: Hold) -> SafeString:
+        return order_link(hold.order)
+
+    @display(description="blocks")
+    def blocks_(self, hold: Hold) -> str:
+        return " and ".join(hold.blocks)
+
+    @display(description="state", ordering="state")
+    def state_(self, hold: Hold) -> SafeString:
+        level = "warning" if hold.state == Hold.State.OPEN else "success"
+        return badge(level, hold.get_state_display())
+
+    @display(description="since, UTC", ordering="placed_at")
+    def placed(self, hold: Hold) -> str:
+        return moment(hold.placed_at)
 
     @action(description="Resolve", permissions=["handle"])
     def resolve(self, request: HttpRequest, queryset: QuerySet[Hold]) -> None:
@@ -286,34 +316,65 @@ class HoldAdmin(ReadOnlyAdmin):
                 problems.append(str(error))
         say(request, done=done, what="holds resolved", problems=problems)
 
+    @action(description="Resolve", permissions=["handle"], url_path="resolve", icon="play_circle")
+    def resolve_one(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        hold = found(Hold.objects.select_related("order"), object_id)
+
+        def effect(_: dict) -> str:
+            lifecycle.resolve_hold(hold_id=hold.pk, actor=request.user.get_username())
+            return f"The hold of {hold.order} is resolved; it goes on unless another one blocks it."
+
+        return forms.ask(
+            request, site=self.admin_site, title=f"Resolve the hold of {hold.order}",
+            form=forms.Form, effect=effect, back=_page(hold.order), submit="Resolve the hold",
+            text=f"{hold}, placed by {hold.placed_by}.", errors=(IllegalMove,),
+        )  # fmt: skip
+
 
 @admin.register(Allocation)
 class AllocationAdmin(ReadOnlyAdmin):
     """Every slice: where each unit of every order is."""
 
-    list_display = ("order", "line", "quantity", "state", "queue", "queue_reason", "location",
+    list_display = ("order_", "sku", "quantity", "state", "queue", "queue_reason", "location",
                     "since", "next_action_at")  # fmt: skip
+    list_display_links = ("sku",)
     list_filter = ("state", "queue", "location")
     list_select_related = ("order", "line", "location")
     search_fields = ("line__sku", "order__external_id")
     ordering = ("-id",)
+
+    @display(description="order", ordering="order")
+    def order_(self, piece: Allocation) -> SafeString:
+        return order_link(piece.order)
+
+    @display(description="SKU", ordering="line__sku")
+    def sku(self, piece: Allocation) -> str:
+        return piece.line.sku
 
 
 @admin.register(Payment)
 class PaymentAdmin(ReadOnlyAdmin):
     """Money of orders."""
 
-    list_display = ("order", "method", "reference", "state", "amount", "captured", "refunded",
+    list_display = ("order_", "method", "reference", "state", "amount", "captured", "refunded",
                     "currency", "created_at")  # fmt: skip
+    list_display_links = ("reference",)
+    empty_words = "Payments come with the orders of channels."
     list_filter = ("state", "method", "currency")
     list_select_related = ("order",)
     search_fields = ("reference", "order__external_id")
     ordering = ("-id",)
 
+    @display(description="order", ordering="order")
+    def order_(self, payment: Payment) -> SafeString:
+        return order_link(payment.order)
+
 
 @admin.register(Refund)
 class RefundAdmin(ReadOnlyAdmin):
     """Money that went back."""
+
+    empty_words = "Nothing was given back. Refunds follow from cancellations and returns."
 
     list_display = ("payment", "amount", "currency", "state", "reason", "actor", "created_at")
     list_filter = ("state", "currency")
@@ -325,10 +386,14 @@ class RefundAdmin(ReadOnlyAdmin):
 class OrderEventAdmin(ReadOnlyAdmin):
     """The timelines of all orders in one list."""
 
-    list_display = ("at", "kind", "order", "actor", "data")
+    list_display = ("at", "kind", "order_", "actor", "data")
     list_filter = ("kind",)
     list_select_related = ("order",)
     ordering = ("-id",)
+
+    @display(description="order", ordering="order")
+    def order_(self, event: OrderEvent) -> SafeString:
+        return order_link(event.order)
 
 
 @admin.register(Customer)
@@ -365,7 +430,7 @@ class SalesChannelAdmin(ModelAdmin):
     def new_key(self, request: HttpRequest, object_id: int) -> HttpResponse:
         from orders.keys import CHANNEL_SCOPES  # noqa: PLC0415  (keys imports DRF's settings)
 
-        channel = get_object_or_404(SalesChannel, pk=object_id)
+        channel = found(SalesChannel, object_id)
 
         def effect(data: dict) -> str:
             _, secret = ApiKey.objects.create_key(

@@ -130,6 +130,8 @@ def is_blocked(order_id: int, what: str) -> bool:
 def cancel(*, order_id: int, reason: str, actor: str) -> int:
     """Cancel every unit that has not left: claims are released, captured money goes back.
 
+    What was only authorized is captured for the units that had left, and voided beyond that.
+
     Returns the units canceled. Raises NothingToCancel when all units have left or ended.
     """
     with transaction.atomic():
@@ -147,6 +149,7 @@ def cancel(*, order_id: int, reason: str, actor: str) -> int:
             slices=[piece.pk for piece in ending],
         )  # fmt: skip
         close_if_ended(order, actor=actor)
+        payments.capture_when_left(order, actor=actor)
         payments.settle(order, actor=actor)
     return units
 

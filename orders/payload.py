@@ -16,6 +16,7 @@ from orders.money import is_country, is_currency, rounded
 
 MAX_LINES = 200
 MAX_QUANTITY = 10_000
+NOTHING = Decimal("0.0000")  # as a given zero is read, so that leaving it out is the same order
 MAX_METADATA = 100
 MAX_AMOUNT = Decimal(10) ** 10  # what a money column holds, in whole units of a currency
 _AMOUNT = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
@@ -168,8 +169,8 @@ class LinePayload(Strict):
     name = Text(200)
     quantity = Units(min_value=1, max_value=MAX_QUANTITY)
     unit_price = Money()
-    discount = Money(default=0)
-    tax = Money(default=0)
+    discount = Money(default=NOTHING)
+    tax = Money(default=NOTHING)
 
 
 class PaymentPayload(Strict):
@@ -194,10 +195,10 @@ class OrderPayload(Strict):
     billing_address = Address(allow_null=True, default=None)
     delivery = DeliveryPayload(default={"method": "ship", "location": None, "service": "standard"})
     line_items = LinePayload(many=True, allow_empty=False)
-    discount_total = Money(default=0)
-    shipping_total = Money(default=0)
-    shipping_tax = Money(default=0)
-    tax_total = Money(default=0)
+    discount_total = Money(default=NOTHING)
+    shipping_total = Money(default=NOTHING)
+    shipping_tax = Money(default=NOTHING)
+    tax_total = Money(default=NOTHING)
     total = Money()
     payments = PaymentPayload(many=True, default=[], max_length=20)  # type: ignore[call-arg]
     tags = Items(child=serializers.CharField(max_length=60), default=[], max_length=50)

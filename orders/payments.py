@@ -13,6 +13,9 @@ from orders import events
 from orders.models import Allocation, Order, Payment, Refund
 from orders.money import in_words, of_units, rounded
 
+S = Allocation.State
+GONE = (S.SHIPPED, S.DELIVERED, S.COLLECTED, S.CANCELED)
+
 
 class OverRefund(Exception):
     """More was to be given back than is left; `left` says how much is."""
@@ -73,7 +76,8 @@ def capture_authorized(*, order: Order, actor: str) -> Decimal:
     """
     due = amount_due(order) - gross_captured(order)
     captured = Decimal(0)
-    for payment in order.payments.select_for_update().filter(state=Payment.State.AUTHORIZED):
+    authorized = order.payments.select_for_update().filter(state=Payment.State.AUTHORIZED)
+    for payment in authorized.order_by("id"):
         part = min(payment.amount, max(due - captured, Decimal(0)))
         state = Payment.State.CAPTURED if part else Payment.State.VOIDED
         Payment.objects.filter(pk=payment.pk).update(state=state, captured=part)
@@ -83,13 +87,27 @@ def capture_authorized(*, order: Order, actor: str) -> Decimal:
     return captured
 
 
+def capture_when_left(order: Order, *, actor: str) -> None:
+    """Capture what is authorized of a locked order once the last unit that is to leave has left.
+
+    That may be by a parcel, or because what was left to ship was canceled; when nothing is left
+    at all, the authorizations are voided.
+    """
+    if not order.allocations.exclude(state__in=GONE).exists():
+        capture_authorized(order=order, actor=actor)
+
+
 def settle(order: Order, *, actor: str) -> None:
-    """Give back what was captured for units that were canceled since. The order is locked."""
+    """Give back what was captured for units that were canceled since. The order is locked.
+
+    What went back before for other reasons (a gesture) is not given twice: never more than is left.
+    """
     due = amount_due(order)
     settled = Refund.objects.filter(
         payment__order=order, key__startswith=f"settle:{order.pk}:"
     ).aggregate(s=Sum("amount"))["s"] or Decimal(0)
-    over = gross_captured(order) - settled - due
+    left = sum((payment.refundable for payment in order.payments.all()), Decimal(0))
+    over = min(gross_captured(order) - settled - due, left)
     if over > 0:
         refund(
             order=order, amount=over, reason="units that were canceled",
@@ -109,7 +127,7 @@ def amount_due(order: Order) -> Decimal:
     taken off here: they refund what was captured.
     """
     canceled: dict[int, int] = {}
-    rows = order.allocations.filter(state=Allocation.State.CANCELED).values_list(
+    rows = order.allocations.filter(state=S.CANCELED).values_list(
         "line_id", "quantity"
     )
     for line_id, quantity in rows:

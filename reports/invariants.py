@@ -103,7 +103,8 @@ kept AS (
                 + least(count, mod(round(total / unit), quantity))) * unit) AS amount
       FROM kept GROUP BY order_id
 ), paid AS (
-    SELECT p.order_id, sum(p.amount) AS amount, sum(p.captured) AS captured
+    SELECT p.order_id, sum(p.amount) AS amount, sum(p.captured) AS captured,
+           sum(p.refunded) AS refunded
       FROM orders_payment p GROUP BY 1
 ), settled AS (
     SELECT p.order_id, sum(f.amount) AS amount FROM orders_refund f
@@ -116,7 +117,8 @@ SELECT o.id, paid.captured, settled.amount, due.amount
  WHERE paid.amount >= o.total
    AND paid.captured - coalesce(settled.amount, 0) <> due.amount + CASE WHEN due.kept > 0
        THEN o.shipping_total + CASE WHEN o.tax_included THEN 0 ELSE o.shipping_tax END
-       ELSE 0 END""",
+       ELSE 0 END
+   AND (paid.refunded < paid.captured OR paid.captured - coalesce(settled.amount, 0) < due.amount)""",
     "I10 parts add up to the whole": """
 SELECT o.id, o.total, sum(l.total) AS lines, o.discount_total, sum(l.discount) AS discounts
   FROM orders_order o JOIN orders_orderline l ON l.order_id = o.id
@@ -162,11 +164,12 @@ SELECT 'repeat' AS what, f.id, o.location_id FROM routing_refusal f
 UNION ALL
 SELECT 'too many', a.id, a.attempt FROM orders_allocation a WHERE a.attempt > 10
 UNION ALL
-SELECT 'capacity', o.location_id, count(*) FROM fulfillment_fulfillmentorder o
-  JOIN inventory_location l ON l.id = o.location_id
- WHERE l.capacity_per_day IS NOT NULL AND o.state NOT IN ('refused', 'canceled')
-   AND (o.created_at AT TIME ZONE l.timezone)::date = (now() AT TIME ZONE l.timezone)::date
- GROUP BY o.location_id, l.capacity_per_day HAVING count(*) > l.capacity_per_day""",
+SELECT 'capacity', f.location_id, count(*) FROM routing_offer f
+  JOIN inventory_location l ON l.id = f.location_id
+ WHERE l.capacity_per_day IS NOT NULL AND f.counts AND f.day = (now() AT TIME ZONE l.timezone)::date
+   AND EXISTS (SELECT 1 FROM orders_allocation a WHERE a.id = ANY(f.slices)
+               AND a.location_id = f.location_id AND a.state NOT IN ('queued', 'canceled'))
+ GROUP BY f.location_id, l.capacity_per_day HAVING count(*) > l.capacity_per_day""",
     "I14 future stock is received at most once": """
 SELECT id, quantity, received FROM inventory_supply
  WHERE received > quantity OR (state = 'received' AND received = 0)""",

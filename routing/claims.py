@@ -1,6 +1,5 @@
 """From a plan to slices and claims: who keeps what he holds, who is cut, whose claim moves."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -106,52 +105,12 @@ def repoint(
     ending = [one.piece for one in moving if one.piece.reservation_id] + list(giving_up)
     if not claims and not ending:
         return {}
-    _check_all_fit(claims, ending, products)
     given = [piece.reservation_id for piece in ending if piece.reservation_id is not None]
-    ledger.release(given, actor=actor, reason="routed")
-    made = ledger.reserve(claims, owner_type="order", actor=actor)
-    if len(made) != len(claims):
-        raise Lost("a claim that fitted was not granted")
+    try:
+        made = ledger.move(claims, given, owner_type="order", actor=actor, reason="routed")
+    except ledger.NotEnough as short:
+        raise Lost(f"no longer free: {short.rows} (product, stock point)") from short
     return {ref: claim.reservation for ref, claim in made.items()}
-
-
-def _check_all_fit(
-    claims: Sequence[ledger.Claim], ending: Sequence[Allocation], products: Mapping[int, int]
-) -> None:
-    change: dict[tuple[int, int], int] = defaultdict(int)
-    claimed = {(claim.product, claim.location) for claim in claims}
-    for claim in claims:
-        change[claim.product, claim.location] += claim.quantity
-    for piece in ending:
-        change[products[piece.line_id], _place_of(piece)] -= piece.quantity
-    free = _lock_and_read_free(list(change))
-    short = [row for row in claimed if free.get(row, 0) < change[row]]
-    if short:
-        raise Lost(f"no longer free: {sorted(short)} (product, stock point)")
-
-
-def _place_of(piece: Allocation) -> int:
-    if piece.location_id is None:
-        raise ValueError(f"slice {piece.pk} has a claim and no stock point")
-    return piece.location_id
-
-
-_FREE = """
-SELECT s.product_id, s.location_id, s.on_hand - s.unavailable - s.safety - s.reserved
-  FROM inventory_stock s
-  JOIN unnest(%(product)s::bigint[], %(location)s::bigint[]) AS row(product_id, location_id)
- USING (product_id, location_id)
- ORDER BY s.product_id, s.location_id FOR NO KEY UPDATE OF s
-"""
-
-
-def _lock_and_read_free(rows: Sequence[tuple[int, int]]) -> dict[tuple[int, int], int]:
-    """Lock stock rows (product, stock point) in the ledger's order; what each has free now."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _FREE, {"product": [row[0] for row in rows], "location": [row[1] for row in rows]}
-        )
-        return {(product, location): free for product, location, free in cursor.fetchall()}
 
 
 def lock_capacity(locations: Iterable[int]) -> None:

@@ -30,3 +30,12 @@ def company(db) -> cast.Company:
 def live_company(transactional_db) -> cast.Company:
     """The same company, committed: for threads, processes and real servers."""
     return cast.build()
+
+
+@pytest.fixture
+def console(client, django_user_model, settings, tmp_path):
+    """The console as somebody sees it who may do everything; uploaded files go elsewhere."""
+    settings.MEDIA_ROOT = tmp_path / "media"
+    boss = django_user_model.objects.create_user("boss", is_staff=True, is_superuser=True)
+    client.force_login(boss)
+    return client

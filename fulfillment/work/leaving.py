@@ -83,7 +83,7 @@ def ship(*, fulfillment_order_id: int, carrier: str, tracking_number: str, actor
         )
         task.record("parcel.shipped", actor=actor, parcel=parcel.pk, carrier=carrier,
                     tracking=tracking_number)  # fmt: skip
-        _capture(task.order, actor=actor)
+        payments.capture_when_left(task.order, actor=actor)
     return Outcome(task.row, changed=True, parcel=parcel)
 
 
@@ -121,7 +121,7 @@ def collect(*, fulfillment_order_id: int, name: str, actor: str) -> Outcome:
             delivered_at=timezone.now(), received_by=name.strip()[:100],
         )  # fmt: skip
         task.record("pickup.collected", actor=actor, parcel=parcel.pk)
-        _capture(task.order, actor=actor)
+        payments.capture_when_left(task.order, actor=actor)
         lifecycle.close_if_ended(task.order, actor=actor)
         payments.settle(task.order, actor=actor)
     return Outcome(task.row, changed=True, parcel=parcel)
@@ -169,10 +169,3 @@ def _parcel(task: Task, **fields: Any) -> Parcel:
         for line in task.lines
     )
     return parcel
-
-
-def _capture(order: Order, *, actor: str) -> None:
-    """Money is captured when the last unit that is to leave has left."""
-    gone = [*lifecycle.LEFT, S.CANCELED]
-    if not order.allocations.exclude(state__in=gone).exists():
-        payments.capture_authorized(order=order, actor=actor)

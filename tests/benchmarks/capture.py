@@ -8,8 +8,6 @@ import subprocess
 import sys
 import time
 import uuid
-from datetime import UTC, datetime
-from decimal import Decimal
 
 import psutil
 from django.conf import settings
@@ -19,50 +17,13 @@ from django.test.utils import CaptureQueriesContext
 
 from inventory import ledger
 from inventory.models import Location, Product
+from tests.benchmarks.clients import client, payload
 from tests.benchmarks.processes import backends, cpu_seconds, dsn, memory_mb
 from tests.benchmarks.raw import raw_orders
 
 ROUNDS = 3
 SECONDS = 6.0
 PORT = 18000
-
-
-def payload(skus: list[str], name: str) -> dict:
-    """A three-line order as the web shop posts it."""
-    lines = [
-        {"external_id": str(i), "sku": sku, "name": sku, "quantity": 1, "unit_price": "10.00",
-         "discount": "0.00", "tax": "0.00"}
-        for i, sku in enumerate(skus)
-    ]  # fmt: skip
-    total = str(Decimal("10.00") * len(lines) + Decimal("4.90"))
-    return {
-        "external_id": name, "placed_at": datetime.now(UTC).isoformat(), "currency": "EUR",
-        "customer": {"email": f"{name[:8]}@example.org", "name": "Ana Živić", "phone": ""},
-        "shipping_address": {"name": "Ana Živić", "line1": "1 rue de la République", "city": "Lyon",
-                             "postcode": "69001", "country": "FR"},
-        "line_items": lines, "shipping_total": "4.90", "total": total,
-        "payments": [{"reference": "p", "method": "card", "amount": total, "state": "captured"}],
-    }  # fmt: skip
-
-
-def client(port: int, key: str, skus: list[list[str]], seconds: float, out: object) -> None:
-    """One closed-loop channel: posts the next order when it has its answer."""
-    http_client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    times, refused = [], 0
-    stop = time.monotonic() + seconds
-    n = 0
-    while time.monotonic() < stop:
-        name = uuid.uuid4().hex
-        body = json.dumps(payload(skus[n % len(skus)], name)).encode()
-        start = time.perf_counter()
-        http_client.request("POST", "/api/v1/orders", body, {**headers, "Idempotency-Key": name})
-        answer = http_client.getresponse()
-        answer.read()
-        times.append((time.perf_counter() - start) * 1000)
-        refused += answer.status != 201
-        n += 1
-    out.put((times, refused))  # type: ignore[attr-defined]
 
 
 def run_clients(count: int, target: object, *args: object) -> list:
@@ -72,7 +33,7 @@ def run_clients(count: int, target: object, *args: object) -> list:
     workers = [context.Process(target=target, args=(*args, queue)) for _ in range(count)]  # type: ignore[arg-type]
     for worker in workers:
         worker.start()
-    results = [queue.get() for _ in workers]
+    results = [queue.get(timeout=120) for _ in workers]  # a worker that failed must not hang us
     for worker in workers:
         worker.join()
     return results

@@ -14,7 +14,7 @@ from orders import capture
 from orders.models import SalesChannel
 from orders.payload import OrderPayload
 from routing import decide
-from tests.benchmarks.capture import payload
+from tests.benchmarks.clients import payload
 from tests.benchmarks.processes import backends, cpu_seconds
 from tests.routing.engine import bench as engine
 

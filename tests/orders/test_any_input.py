@@ -11,7 +11,9 @@ from tests.orders import door
 from tests.orders.door import problem, put, send
 
 ANY_CHARACTER = st.characters(exclude_categories=())  # half characters and NUL, too
-TEXTS = st.one_of(st.text(ANY_CHARACTER, max_size=20), st.sampled_from(["TEE", "EUR", "FR", "ship", "1.00"]))
+TEXTS = st.one_of(
+    st.text(ANY_CHARACTER, max_size=20), st.sampled_from(["TEE", "EUR", "FR", "ship", "1.00"])
+)
 NUMBERS = st.one_of(
     st.integers(-(10**20), 10**20), st.floats(allow_nan=False, allow_infinity=False), st.booleans()
 )

@@ -353,7 +353,7 @@ def test_routing_takes_the_same_few_statements_whatever_the_lines_and_points(
     assert set(claimed(order)) == {"WH" if moves else "LYON"}
     control = ("SAVEPOINT", "RELEASE")  # of the transaction, not on data
     statements = [q["sql"] for q in seen if not q["sql"].startswith(control)]
-    assert len(statements) == (10 if moves else 6), [sql[:80] for sql in statements]
+    assert len(statements) == (7 if moves else 6), [sql[:80] for sql in statements]
 
 
 def more_points(company, count):

@@ -1,0 +1,104 @@
+"""What the order's page in the console shows, read in a fixed number of statements."""
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import prefetch_related_objects
+from django.urls import reverse
+
+from orders import lifecycle, queries, timeline
+from orders.models import Allocation, Hold, Order, Refund
+from orders.money import in_words
+
+S = Allocation.State
+LEVELS = {
+    S.QUEUED: "warning", S.SHIPPED: "success", S.DELIVERED: "success", S.COLLECTED: "success",
+    S.CANCELED: "danger",
+}  # fmt: skip
+STATUS_LEVELS = {
+    "unrouted": "warning", "routed": "info", "in_progress": "info", "partially_shipped": "info",
+    "shipped": "success", "partially_delivered": "success", "delivered": "success",
+    "canceled": "danger",
+}  # fmt: skip
+PAYMENT_LEVELS = {
+    "paid": "success", "authorized": "info", "partially_paid": "warning", "none": "warning",
+    "voided": "danger", "refunded": "info", "partially_refunded": "info",
+}  # fmt: skip
+
+
+def context(order: Order, *, user: AbstractBaseUser | AnonymousUser) -> dict[str, Any]:
+    """Everything the page's template asks for; the order's lines are read once for all."""
+    prefetch_related_objects([order], "lines", "payments")
+    slices = list(
+        order.allocations.select_related("line", "location").order_by("line__position", "id")
+    )
+    holds = list(order.holds.order_by("id"))
+    messages = list(order.notifications.order_by("-id"))
+    parcels = order.parcels.select_related("location")  # type: ignore[attr-defined]
+    status = queries.fulfillment_status({piece.state for piece in slices})
+    payment = queries.payment_status(order)
+    return {
+        "order": order,
+        "status": status.replace("_", " "), "status_level": STATUS_LEVELS[status],
+        "payment": payment.replace("_", " "), "payment_level": PAYMENT_LEVELS[payment],
+        "total": in_words(order.total, order.currency),
+        "units": sum(line.quantity for line in order.lines.all()),
+        "next": next_step(slices, holds),
+        "slices": [(piece, _slice_level(piece)) for piece in slices],
+        "decisions": order.decisions.select_related("rule_set").order_by("-id"),  # type: ignore[attr-defined]
+        "holds": holds,
+        "open_holds": [hold for hold in holds if hold.state == Hold.State.OPEN],
+        "parcels": parcels.prefetch_related("lines__allocation__line").order_by("id"),
+        "payments": order.payments.all(),
+        "refunds": Refund.objects.filter(payment__order=order).order_by("id"),
+        "lines": order.lines.all(),
+        "returns": order.returns.select_related("location").order_by("id"),  # type: ignore[attr-defined]
+        "may_handle": user.has_perm("orders.change_order"),  # type: ignore[union-attr]
+        "return_url": _return_url(order, slices, user),
+        "messages_sent": messages,
+        "timeline": timeline.entries(order, holds=holds, messages=messages),
+    }  # fmt: skip
+
+
+def next_step(slices: Sequence[Allocation], holds: Sequence[Hold]) -> str:
+    """What a person can do now, in one sentence; empty when nothing waits for a person."""
+    if any(hold.state == Hold.State.OPEN for hold in holds):
+        return "On hold: nothing it blocks goes on until somebody resolves it."
+    queues = {piece.queue for piece in slices if piece.queue}
+    if Allocation.Queue.UNFILLABLE in queues:
+        return "Some units found no stock point. Route again when there is stock, or cancel."
+    if Allocation.Queue.PICKUP_REFUSED in queues:
+        return "The pick-up store refused. Ask the customer, then cancel or route again."
+    if Allocation.Queue.ROUTING in queues:
+        return "A worker routes it within seconds of its capture."
+    return ""
+
+
+def can(order: Order) -> set[str]:
+    """Which of the page's actions (hold_order, route_again, cancel_order) would do something."""
+    states = {*order.allocations.values_list("state", flat=True)}
+    possible = set()
+    if order.state == Order.State.OPEN:
+        possible.add("hold_order")
+    if S.QUEUED in states:
+        possible.add("route_again")
+    if states & set(lifecycle.CANCELABLE):
+        possible.add("cancel_order")
+    return possible
+
+
+def _slice_level(piece: Allocation) -> str:
+    if piece.queue in {Allocation.Queue.UNFILLABLE, Allocation.Queue.PICKUP_REFUSED}:
+        return "danger"
+    return LEVELS.get(S(piece.state), "info")
+
+
+def _return_url(
+    order: Order, slices: Sequence[Allocation], user: AbstractBaseUser | AnonymousUser
+) -> str:
+    left = any(piece.state in lifecycle.LEFT for piece in slices)
+    if not left or not user.has_perm("returns.change_return"):  # type: ignore[union-attr]
+        return ""
+    return f"{reverse('admin:returns_return_new_return')}?{urlencode({'order': order.number})}"

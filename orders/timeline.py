@@ -1,0 +1,218 @@
+"""The timeline of an order in words: what happened, where, by whom."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.db.models import Q
+from django.utils.dateparse import parse_datetime
+from django.utils.formats import date_format
+
+from inventory.models import Location
+from orders.models import Hold, Notification, Order, OrderEvent
+from orders.money import in_words
+
+HOUSE = {"system", "routing", "fulfillment", "notifications"}
+BAD = ("refused", "unfillable", "order.canceled", "declined", "suppressed")
+WAITS = ("hold.opened", "requeued", "withdrawn", "refund.requested")
+GOOD = ("delivered", "collected", "order.closed", "hold.resolved", "return.refunded")
+TOLD_BESIDE = frozenset({"return", "number", "notification", "template"})
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the timeline, ready to be shown. `level` is good, bad, waits or plain."""
+
+    at: datetime
+    kind: str
+    words: str
+    actor: str
+    level: str
+    message: Notification | None = None
+
+
+@dataclass
+class _Known:
+    """What the words need beside an event's own figures."""
+
+    order: Order
+    places: dict[Any, str] = field(default_factory=dict)
+    holds: dict[int, Hold] = field(default_factory=dict)
+    messages: dict[int, Notification] = field(default_factory=dict)
+
+    def place(self, key: Any) -> str:
+        return self.places.get(key, str(key)) if key else "a stock point"
+
+    def all_of(self, keys: Iterable[Any]) -> str:
+        names = [self.place(key) for key in keys]
+        return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+    def money(self, amount: Any) -> str:
+        try:
+            return in_words(Decimal(str(amount)), self.order.currency)
+        except InvalidOperation:
+            return str(amount)
+
+
+Data = Mapping[str, Any]
+Words = Callable[[Data, _Known], str]
+
+
+def entries(
+    order: Order, *, holds: Iterable[Hold], messages: Iterable[Notification]
+) -> list[Entry]:
+    """Every event of the order, newest first. Two statements, however long the story is."""
+    events = list(order.events.order_by("-id"))
+    known = _Known(
+        order, _places(events, order), {h.pk: h for h in holds}, {m.pk: m for m in messages}
+    )
+    return [
+        Entry(
+            at=event.at, kind=event.kind, words=told(event, known), actor=_actor(event, known),
+            level=_level(event.kind), message=known.messages.get(event.data.get("notification")),
+        )
+        for event in events
+    ]  # fmt: skip
+
+
+def told(event: OrderEvent, known: _Known) -> str:
+    """One event as a sentence; a kind nobody wrote words for shows its own figures."""
+    words = WORDS.get(event.kind)
+    if words is None:
+        figures = ", ".join(f"{k} {v}" for k, v in event.data.items() if k not in TOLD_BESIDE)
+        return event.kind.replace(".", " ").replace("_", " ") + (f": {figures}" if figures else "")
+    return words(event.data, known)
+
+
+def _places(events: Iterable[OrderEvent], order: Order) -> dict[Any, str]:
+    ids, codes = set(), {event.actor for event in events}
+    for event in events:
+        data = event.data
+        for key in [data.get("location"), *data.get("locations", ()),
+                    *data.get("from_locations", ())]:  # fmt: skip
+            (ids if isinstance(key, int) else codes).add(key)
+    rows = Location.objects.filter(Q(pk__in=ids) | Q(code__in=codes - {None}))
+    found: dict[Any, str] = {}
+    for pk, code, name in rows.values_list("pk", "code", "name"):
+        found[pk] = found[code] = name
+    return {**found, order.channel.code: found.get(order.channel.code, order.channel.name)}
+
+
+def _actor(event: OrderEvent, known: _Known) -> str:
+    return "Maestro" if event.actor in HOUSE else known.places.get(event.actor, event.actor)
+
+
+def _level(kind: str) -> str:
+    if kind.endswith(BAD):
+        return "bad"
+    if kind.endswith(WAITS):
+        return "waits"
+    return "good" if kind.endswith(GOOD) else "plain"
+
+
+def _units(data: Data) -> str:
+    count = data.get("units", 0)
+    return f"{count} unit" if count == 1 else f"{count} units"
+
+
+def _because(data: Data) -> str:
+    reason = str(data.get("reason") or "").replace("_", " ")
+    return f": {reason}" if reason else ""
+
+
+def _received(data: Data, known: _Known) -> str:
+    held = known.all_of(data.get("from_locations") or ())
+    until = parse_datetime(data["promised_at"]) if data.get("promised_at") else None
+    parts = [f"Received for {known.money(data.get('total', known.order.total))}"]
+    if held:
+        parts.append(f"stock held at {held}")
+    if until:
+        parts.append(f"promised until {date_format(until, 'D j M')}")
+    if missing := data.get("missing_units"):
+        parts.append(f"{_units({'units': missing})} without stock")
+    return "; ".join(parts)
+
+
+def _hold_opened(data: Data, known: _Known) -> str:
+    hold = known.holds.get(data.get("hold", 0))
+    return f"Put on hold, {hold.get_type_display()}: {hold.reason}" if hold else "Put on hold"
+
+
+def _hold_resolved(data: Data, known: _Known) -> str:
+    hold = known.holds.get(data.get("hold", 0))
+    return f"Hold resolved: {hold.reason}" if hold else "Hold resolved"
+
+
+def _shipped(data: Data, known: _Known) -> str:
+    tracking = f", tracking number {data['tracking']}" if data.get("tracking") else ""
+    carrier = f" with {data['carrier']}" if data.get("carrier") else ""
+    return f"Left {known.place(data.get('location'))}{carrier}{tracking}"
+
+
+def _message(data: Data, known: _Known) -> str:
+    message = known.messages.get(data.get("notification", 0))
+    template = str(data.get("template", "message")).replace("_", " ")
+    return f"Customer told: {message.subject if message and message.subject else template}"
+
+
+def _not_told(data: Data, known: _Known) -> str:
+    return f"Customer not told, {str(data.get('template', '')).replace('_', ' ')}{_because(data)}"
+
+
+def _inspected(data: Data, known: _Known) -> str:
+    grades = data.get("grades")
+    found = ", ".join(f"{n} × {g}" for g, n in grades.items()) if isinstance(grades, dict) else ""
+    return f"Return {data.get('number', '')} inspected" + (f": {found}" if found else "")
+
+
+def _refunded(data: Data, known: _Known) -> str:
+    early = ", ahead of the goods" if data.get("without_goods") else ""
+    amount = known.money(data.get("amount", 0))
+    return f"Return {data.get('number', '')}: {amount} given back for {_units(data)}{early}"
+
+
+WORDS: dict[str, Words] = {
+    "order.received": _received,
+    "order.routed": lambda d, k: f"Routed {_units(d)} to {k.all_of(d.get('locations') or ())}",
+    "order.unfillable": lambda d, k: f"No stock point can serve {_units(d)}{_because(d)}",
+    "order.canceled": lambda d, k: f"Canceled {_units(d)}{_because(d)}",
+    "order.closed": lambda d, k: "Closed: every unit has arrived or was canceled",
+    "allocation.refused": lambda d, k: (
+        f"{_units(d)} taken back from {k.place(d.get('location'))} to be routed again{_because(d)}"
+    ),
+    "allocation.requeued": lambda d, k: (
+        f"{_units(d)} lost {k.place(d.get('location'))} and wait to be routed again{_because(d)}"
+    ),
+    "fulfillment.requested": lambda d, k: f"{k.place(d.get('location'))} asked to send {_units(d)}",
+    "fulfillment.withdrawn": lambda d, k: f"Work taken back from {k.place(d.get('location'))}",
+    "fulfillment.accepted": lambda d, k: f"{k.place(d.get('location'))} accepted the work",
+    "fulfillment.refused": lambda d, k: (
+        f"{k.place(d.get('location'))} refused {_units(d)}{_because(d)}"
+    ),
+    "fulfillment.picked": lambda d, k: f"{k.place(d.get('location'))} picked {_units(d)}",
+    "fulfillment.packed": lambda d, k: f"{k.place(d.get('location'))} packed its parcel",
+    "parcel.shipped": _shipped,
+    "parcel.tracked": lambda d, k: f"Carrier says: {str(d.get('status', '')).replace('_', ' ')}",
+    "parcel.delivered": lambda d, k: "Parcel delivered",
+    "pickup.ready": lambda d, k: f"Ready for pick-up at {k.place(d.get('location'))}",
+    "pickup.collected": lambda d, k: f"Collected by the customer at {k.place(d.get('location'))}",
+    "hold.opened": _hold_opened,
+    "hold.resolved": _hold_resolved,
+    "payment.captured": lambda d, k: f"Payment of {k.money(d.get('amount', 0))} captured",
+    "refund.requested": lambda d, k: f"Refund of {k.money(d.get('amount', 0))} asked{_because(d)}",
+    "message.sent": _message,
+    "message.suppressed": _not_told,
+    "return.requested": lambda d, k: (
+        f"Return {d.get('number', '')} of {_units(d)} asked for{_because(d)}"
+    ),
+    "return.approved": lambda d, k: f"Return {d.get('number', '')} approved",
+    "return.declined": lambda d, k: f"Return {d.get('number', '')} declined{_because(d)}",
+    "return.canceled": lambda d, k: f"Return {d.get('number', '')} canceled",
+    "return.received": lambda d, k: (
+        f"Return {d.get('number', '')}: {_units(d)} arrived at {k.place(d.get('location'))}"
+    ),
+    "return.inspected": _inspected,
+    "return.refunded": _refunded,
+}

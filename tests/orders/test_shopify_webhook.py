@@ -1,0 +1,169 @@
+"""Shopify's webhook at the door: signed over the raw body, mapped, and placed like any order."""
+
+import base64
+import hashlib
+import hmac
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from inventory import ledger
+from inventory.models import Location, Product
+from orders.models import Order, SalesChannel
+from tests.orders import door
+from tests.orders.connectors import samples
+from tests.orders.door import problem
+
+SECRET = "shpss_0123456789abcdef"
+PLACED = [name for name in samples.WEBHOOKS if name != "order_unmappable.json"]
+
+
+@pytest.fixture
+def shop(company) -> SalesChannel:
+    """The web channel as a Shopify shop that sells what the samples hold."""
+    for name in samples.WEBHOOKS:
+        for line in samples.webhook(name)["line_items"]:
+            if line.get("sku"):
+                Product.objects.get_or_create(sku=line["sku"], defaults={"name": line["name"]})
+    stores = [company.locations["LYON"], company.locations["PARIS"]]
+    entries = [
+        ledger.Entry(product, store.pk, "opening", on_hand=50)
+        for product in Product.objects.values_list("pk", flat=True)
+        for store in stores
+    ]
+    ledger.post(entries, actor="test")
+    SalesChannel.objects.update(shopify_secret=SECRET)
+    return SalesChannel.objects.get()
+
+
+def signed(body: bytes, secret: str = SECRET) -> str:
+    return base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
+
+
+def knock(client, body: bytes, *, signature: str | None = None, channel="web", **headers: str):
+    given = signed(body) if signature is None else signature
+    return client.generic(
+        "POST", f"/api/v1/shopify/{channel}/orders-create", body, content_type="application/json",
+        headers={"X-Shopify-Hmac-Sha256": given, "X-Shopify-Topic": "orders/create", **headers},
+    )  # fmt: skip
+
+
+def document(name: str, **changes: Any) -> bytes:
+    return json.dumps(samples.changed(name, **changes), ensure_ascii=False, indent=1).encode()
+
+
+@pytest.mark.parametrize("name", PLACED)
+def test_a_sample_becomes_the_order_it_says(client, shop, name):
+    sample = samples.webhook(name)
+    pickup = name == "order_pickup.json"
+    if pickup:
+        Location.objects.filter(code="LYON").update(name=sample["shipping_lines"][0]["title"])
+
+    answer = knock(client, samples.file(name))
+
+    assert answer.status_code == 201, answer.content
+    order = Order.objects.get()
+    assert (order.external_id, order.source, order.channel) == (str(sample["id"]), "shopify", shop)
+    tip = sum(Decimal(x["price"]) for x in sample["line_items"] if "tip_payment_gateway" in x)
+    told = sample.get("current_total_price") or sample["total_price"]
+    assert order.total in (Decimal(told) - tip, Decimal(sample["total_price"]) - tip)
+    assert sum(part["quantity"] for part in answer.json()["promise"]) == sum(
+        order.lines.values_list("quantity", flat=True)
+    )
+    assert {part["location"] for part in answer.json()["promise"]} <= {"LYON", "PARIS"}
+    assert order.pickup_location == (Location.objects.get(code="LYON") if pickup else None)
+
+
+def test_the_same_webhook_again_is_answered_with_the_same_number(client, shop):
+    body = samples.file("order_simple_eur.json")
+    first = knock(client, body)
+    before = door.rows()
+    again = knock(client, body, **{"X-Shopify-Webhook-Id": "b54557e4", "Idempotency-Key": "k"})
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json() == first.json()
+    assert door.rows() == before
+
+
+@pytest.mark.parametrize(
+    "signature",
+    ["", "nonsense", "=" * 44, "é", signed(b"{}"),
+     signed(samples.file("order_simple_eur.json"), "another secret")],
+)  # fmt: skip
+def test_a_wrong_signature_is_401_and_nothing_is_read(client, shop, signature):
+    before = door.rows()
+    answer = knock(client, samples.file("order_simple_eur.json"), signature=signature)
+    problem(answer, 401, "authentication_failed")
+    assert answer["WWW-Authenticate"]
+    assert door.rows() == before
+
+
+def test_the_signature_is_over_the_raw_bytes_and_not_over_what_they_mean(client, shop):
+    raw = samples.file("order_simple_eur.json")
+    respaced = json.dumps(json.loads(raw)).encode()
+    assert respaced != raw
+    problem(knock(client, respaced, signature=signed(raw)), 401)
+    assert knock(client, respaced).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("channel", "changes"),
+    [("nobody", {}), ("web", {"shopify_secret": ""}), ("web", {"active": False})],
+)
+def test_a_shop_that_is_not_one_takes_no_webhook(client, shop, channel, changes):
+    SalesChannel.objects.update(**changes)
+    body = samples.file("order_simple_eur.json")
+    for secret in (SECRET, ""):
+        problem(knock(client, body, signature=signed(body, secret), channel=channel), 401)
+
+
+def test_what_cannot_be_mapped_is_422_and_names_every_field(client, shop):
+    before = door.rows()
+    answer = knock(client, samples.file("order_unmappable.json"))
+    problem(answer, 422, "cannot_map", "/line_items/1/sku", "/line_items/2/sku",
+            "/shipping_address/country")  # fmt: skip
+    assert door.rows() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "pointer"),
+    [
+        ({"line_items__0__sku": None}, 422, "/line_items/0/sku"),
+        ({"line_items__0__quantity": "2"}, 422, "/line_items/0/quantity"),
+        ({"currency": "EURO"}, 422, "/currency"),
+        ({"total_price_set__shop_money__amount": "1.00"}, 422, "/total_price"),
+        ({"line_items__0__sku": "NOT-OURS"}, 400, "/line_items/0/sku"),
+        ({"email": "not an address", "contact_email": None}, 400, "/customer/email"),
+        ({"shipping_address__city": ""}, 400, "/shipping_address/city"),
+        ({"created_at": "2999-01-01T00:00:00Z", "processed_at": None}, 422, "/created_at"),
+        ({"processed_at": "2199-01-01T00:00:00Z"}, 400, "/placed_at"),
+        ({"note": "a\x00b"}, 400, "/note"),
+        ({"id": 6.5e12}, 422, "/id"),
+    ],
+)
+def test_a_field_that_is_wrong_is_named(client, shop, changes, status, pointer):
+    before = door.rows()
+    answer = knock(client, document("order_simple_eur.json", **changes))
+    said = problem(answer, status)
+    assert pointer in [entry["pointer"] for entry in said["errors"]], said
+    assert door.rows() == before
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"null", b"{", b"\xff", b"[" * 50_000, b'{"id": NaN}']
+)
+def test_a_body_that_is_no_order_is_refused_even_when_signed(client, shop, body):
+    answer = knock(client, body)
+    problem(answer, answer.status_code)
+    assert answer.status_code in {400, 422}
+
+
+def test_a_body_over_the_limit_is_413(client, shop):
+    problem(knock(client, b" " * (1024 * 1024 + 1)), 413, "too_large")
+
+
+def test_the_same_order_with_other_content_is_a_conflict(client, shop):
+    knock(client, document("order_simple_eur.json"))
+    problem(knock(client, document("order_simple_eur.json", note="changed")), 409, "order_differs")
+    assert Order.objects.count() == 1
