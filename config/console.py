@@ -171,7 +171,8 @@ def badge(level: str, words: str) -> SafeString:
 
 
 def moment(at: Any, *, time: bool = True) -> str:
-    """A moment of a list, short, in UTC; "-" for none."""
+    """A moment of a list, short, in UTC, on one line; "-" for none."""
     if at is None:
         return "-"
-    return date_format(localtime(at), "j M, H:i" if time else "D j M")
+    words = date_format(localtime(at), "j M, H:i" if time else "D j M")
+    return words.replace(" ", "\N{NO-BREAK SPACE}")

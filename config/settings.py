@@ -99,9 +99,13 @@ DATABASES["default"].update(
 )
 DATABASES["default"].setdefault("OPTIONS", {}).update(
     connect_timeout=3,
+    # Hot statements are planned once per connection. PgBouncer needs 1.21 or newer for it; 0 is off.
+    server_side_binding=True,
+    prepare_threshold=env.int("DB_PREPARE_AFTER", 5) or None,
     options=(
         f"-c lock_timeout={env.int('DB_LOCK_TIMEOUT_MS', 3000)}"
         f" -c statement_timeout={env.int('DB_STATEMENT_TIMEOUT_MS', 20000)}"
+        " -c jit=off"  # nothing here runs long enough to pay for compiling it
         f" -c idle_in_transaction_session_timeout={env.int('DB_IDLE_TIMEOUT_MS', 10000)}"
     ),
 )

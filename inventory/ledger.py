@@ -278,7 +278,7 @@ WITH claim AS (
            m.reserved - m.units + sum(e.units) OVER w, m.unavailable, e.reason, e.cause_type,
            e.cause_id, %(actor)s, now()
       FROM entry e JOIN moved m USING (product_id, location_id)
-    WINDOW w AS (PARTITION BY e.product_id, e.location_id ORDER BY e.kind DESC, e.n)
+    WINDOW w AS (PARTITION BY e.product_id, e.location_id ORDER BY e.kind, e.n)
 ), gone AS (
     DELETE FROM inventory_reservation r USING ending e
      WHERE r.id = e.id AND NOT EXISTS (SELECT 1 FROM short) RETURNING r.id

@@ -24,7 +24,7 @@ from orders.connectors.base import CannotMap
 from orders.keys import channel_of
 from orders.models import Allocation, Order, OrderEvent, OrderLine, SalesChannel
 from orders.money import text
-from orders.payload import OrderPayload, Strict
+from orders.payload import OrderPayload, Strict, validated
 
 # --- answers -------------------------------------------------------------------------------------
 
@@ -241,9 +241,7 @@ class OrdersView(ListAPIView):
     )
     def post(self, request: Request) -> Response:
         channel = channel_of(request)
-        payload = OrderPayload(data=request.data)
-        payload.is_valid(raise_exception=True)
-        return take(request, channel, payload.validated_data, source="api")
+        return take(request, channel, validated(request.data), source="api")
 
 
 class OneOrder(APIView):
@@ -336,9 +334,7 @@ class ShopifyOrderView(APIView):
         except CannotMap as error:
             rows = [(_pointer(p.field), "cannot_map", p.reason) for p in error.problems]
             raise Problems("cannot_map", rows, status_code=422) from error
-        payload = OrderPayload(data=data)
-        payload.is_valid(raise_exception=True)
-        return take(request, channel, payload.validated_data, source="shopify")
+        return take(request, channel, validated(data), source="shopify")
 
 
 def _pickup_codes() -> dict[str, str]:

@@ -41,10 +41,13 @@ def check(job: Job) -> Iterator[JobRow]:
     """Read the file; of each order say whether it can be placed, is there, or what is wrong."""
     channel = SalesChannel.objects.get(code=job.params["channel"])
     with opened(job) as stream:
-        found = iter(shopify_csv.read(stream, pickup_locations=_pickup_codes()))
+        stores = _pickup_codes()
+        found = iter(shopify_csv.read(stream, pickup_locations=stores))
         try:
             while batch := list(islice(found, READ_AHEAD)):
-                yield from _compared([_Row(job, one) for one in batch], channel)
+                rows = [_Row(job, one) for one in batch]
+                _check_pickups(rows, set(stores.values()))
+                yield from _compared(rows, channel)
         except CannotMap as error:
             raise FileProblem(str(error)) from error
 
@@ -53,13 +56,13 @@ class _Row:
     """One order of the file: its row of the job, and the validated payload while that is ready."""
 
     def __init__(self, job: Job, one: Mapped | CannotMap) -> None:
-        number = one.rows[0] if one.rows else 1
         self.payload: dict[str, Any] | None = None
         self.row = JobRow(
-            job=job, number=number, reference=shown(one.source_id)[:100], outcome=O.READY
+            job=job, number=one.rows[0], reference=shown(one.source_id)[:100], outcome=O.READY
         )
         if isinstance(one, CannotMap):
             first = one.problems[0]
+            self.row.number = first.row or one.rows[0]
             self.fail(first.column or "", "; ".join(str(p) for p in one.problems))
         else:
             self.validate(one.payload)
@@ -91,6 +94,15 @@ class _Row:
     @property
     def skus(self) -> set[str]:
         return {line["sku"] for line in self.payload["line_items"]} if self.payload else set()
+
+
+def _check_pickups(rows: Sequence[_Row], codes: set[str]) -> None:
+    for row in rows:
+        delivery = row.payload["delivery"] if row.payload else {}
+        if delivery.get("method") == Order.Delivery.PICKUP and delivery["location"] not in codes:
+            row.fail(
+                "Shipping Method", f"no stock point for pick-up is called {delivery['location']}"
+            )
 
 
 def _compared(rows: Sequence[_Row], channel: SalesChannel) -> list[JobRow]:
@@ -145,4 +157,5 @@ def apply(job: Job, rows: Sequence[JobRow]) -> None:
 
 
 def _pickup_codes() -> dict[str, str]:
+    """Shopify names a pick-up location; ours are found by that name."""
     return dict(Location.objects.filter(can_pickup=True, active=True).values_list("name", "code"))

@@ -56,10 +56,10 @@ class SalesChannel(models.Model):
 
 
 class ApiKeyManager(BaseAPIKeyManager):
-    """Finds a key with its channel and location in one statement."""
+    """Finds a key with its channel, which every order needs, in one statement."""
 
     def get_queryset(self) -> models.QuerySet:
-        return super().get_queryset().select_related("channel", "location")
+        return super().get_queryset().select_related("channel")
 
 
 class ApiKey(AbstractAPIKey):

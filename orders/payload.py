@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from django.utils import timezone
@@ -271,3 +272,17 @@ def _check_amounts(attrs: Mapping[str, Any]) -> None:
     }
     if fine:
         raise serializers.ValidationError({"payments": fine})
+
+
+@cache
+def _form() -> OrderPayload:
+    return OrderPayload()
+
+
+def validated(data: Any) -> dict[str, Any]:
+    """The payload checked and in our types; raises serializers.ValidationError naming each field.
+
+    One unbound serializer serves every order of a process: copying its forty fields anew for each
+    took a tenth of the time of a capture. Validation keeps no state on it.
+    """
+    return dict(_form().run_validation(data))

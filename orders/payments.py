@@ -127,9 +127,7 @@ def amount_due(order: Order) -> Decimal:
     taken off here: they refund what was captured.
     """
     canceled: dict[int, int] = {}
-    rows = order.allocations.filter(state=S.CANCELED).values_list(
-        "line_id", "quantity"
-    )
+    rows = order.allocations.filter(state=S.CANCELED).values_list("line_id", "quantity")
     for line_id, quantity in rows:
         canceled[line_id] = canceled.get(line_id, 0) + quantity
     due, kept = Decimal(0), 0

@@ -7,6 +7,7 @@ afterwards; the promise stands.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 from config.geo import Point, distance_km
@@ -114,8 +115,7 @@ def arrival(point: StockPoint, *, at: Point | None, placed: datetime) -> datetim
 
     After the cut-off it leaves a working day later; then come lead time and transit.
     """
-    zone = ZoneInfo(point.timezone)
-    local = placed.astimezone(zone)
+    local = placed.astimezone(_zone(point.timezone))
     days = point.lead_days + transit_days(_km(point, at))
     if local.time() > point.cutoff:
         days += 1
@@ -125,6 +125,12 @@ def arrival(point: StockPoint, *, at: Point | None, placed: datetime) -> datetim
         if day.weekday() < SATURDAY:
             days -= 1
     return day.replace(hour=20, minute=0, second=0, microsecond=0)
+
+
+@cache
+def _zone(name: str) -> ZoneInfo:
+    # ZoneInfo itself remembers eight zones; a network has more and would read files per order.
+    return ZoneInfo(name)
 
 
 def transit_days(km: float) -> int:

@@ -21,6 +21,8 @@ from reports import figures
 from reports.invariants import violations
 
 LONGEST_DAYS = 366
+LONGEST_CHART_DAYS = 31
+GOOD_FILL_RATE, POOR_FILL_RATE = 0.95, 0.85  # colors only
 
 
 class PeriodForm(forms.Form):
@@ -53,15 +55,45 @@ def _period(request: HttpRequest) -> tuple[PeriodForm, figures.Period]:
 def managers(request: HttpRequest) -> HttpResponse:
     """Orders, units and value per channel and day; fill rate and refusals per stock point."""
     form, period = _period(request)
+    sales = figures.sales(period)
     context = {
         **site.each_context(request), "title": "Managers", "form": form, "period": period,
-        "days": _days(figures.sales(period)), "totals": _totals(figures.sales(period)),
+        "spans": _spans(period), "chart": _chart(sales, period),
+        "days": _days(sales), "totals": _totals(sales), "orders_url": _orders_url(
+            period.first, period.last),
         "service": [_service(row, period) for row in figures.service(period)],
         "formulas": figures.FORMULAS, "computed_at": timezone.now(),
         "zone": settings.COMPANY_TIME_ZONE, "query": urlencode(
             {"first": period.first.isoformat(), "last": period.last.isoformat()}),
     }  # fmt: skip
     return TemplateResponse(request, "admin/managers.html", context)
+
+
+def _spans(period: figures.Period) -> list[dict[str, Any]]:
+    """Periods people ask for, all ending today."""
+    today = timezone.now().astimezone(ZoneInfo(settings.COMPANY_TIME_ZONE)).date()
+    spans = [("today", 1), ("7 days", 7), ("30 days", 30), ("90 days", 90)]
+    firsts = [(words, today - timedelta(days=days - 1)) for words, days in spans]
+    return [
+        {"words": words, "current": (period.first, period.last) == (first, today),
+         "url": "?" + urlencode({"first": first.isoformat(), "last": today.isoformat()})}
+        for words, first in firsts
+    ]  # fmt: skip
+
+
+def _chart(rows: list[figures.Sales], period: figures.Period) -> list[dict[str, Any]]:
+    """Orders of every day, days without one too; nothing when a bar would be too thin to read."""
+    if len(period.days) > LONGEST_CHART_DAYS or not rows:
+        return []
+    orders = dict.fromkeys(period.days, 0)
+    for row in rows:
+        orders[row.day] += row.orders
+    most = max(orders.values())
+    return [
+        {"day": day, "orders": count, "height": round(100 * count / most),
+         "url": _orders_url(day, day)}
+        for day, count in orders.items()
+    ]  # fmt: skip
 
 
 def _days(rows: list[figures.Sales]) -> list[dict[str, Any]]:
@@ -103,9 +135,16 @@ def _service(row: figures.Service, period: figures.Period) -> dict[str, Any]:
     return {
         "row": row,
         "percent": None if row.fill_rate is None else round(100 * row.fill_rate, 1),
+        "level": _level(row.fill_rate),
         "parcels": f"{reverse('admin:fulfillment_parcel_changelist')}?{urlencode(shipped)}",
         "refusals": f"{reverse('admin:routing_refusal_changelist')}?{urlencode(refused)}",
     }
+
+
+def _level(fill_rate: float | None) -> str:
+    if fill_rate is None or fill_rate >= GOOD_FILL_RATE:
+        return "success"
+    return "warning" if fill_rate >= POOR_FILL_RATE else "danger"
 
 
 @site.admin_view
