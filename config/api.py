@@ -266,11 +266,10 @@ class CursorPages(CursorPagination):
             cursor = super().decode_cursor(request)
         except NotFound:
             raise wrong from None
-        if (
-            cursor is not None
-            and cursor.position is not None
-            and not _is_count(str(cursor.position))
-        ):
+        if cursor is None:
+            return None
+        says_nothing = cursor.position is None and not cursor.offset and not cursor.reverse
+        if says_nothing or not (cursor.position is None or _is_count(str(cursor.position))):
             raise wrong
         return cursor
 

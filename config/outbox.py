@@ -202,7 +202,10 @@ def _fail(row: OutboxRow, error: str, topic: Topic) -> None:
 def _postpone(row: OutboxRow, reason: str) -> None:
     later = timezone.now() + timedelta(seconds=15)
     _mine(row).update(
-        last_error=reason.replace("\0", "")[:2000], lease_token=None, next_at=later, attempts=max(row.attempts - 1, 0)
+        last_error=reason.replace("\0", "")[:2000],
+        lease_token=None,
+        next_at=later,
+        attempts=max(row.attempts - 1, 0),
     )
 
 

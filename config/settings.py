@@ -99,7 +99,7 @@ DATABASES["default"].update(
 )
 DATABASES["default"].setdefault("OPTIONS", {}).update(
     connect_timeout=3,
-    # Hot statements are planned once per connection. PgBouncer needs 1.21 or newer for it; 0 is off.
+    # Hot statements are planned once per connection; PgBouncer needs 1.21 for it; 0 is off.
     server_side_binding=True,
     prepare_threshold=env.int("DB_PREPARE_AFTER", 5) or None,
     options=(
@@ -293,7 +293,11 @@ LOGGING = {
         }
     },
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL", default="INFO")},
-    "loggers": {"mail.log": {"level": "WARNING"}, "axes": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+    "loggers": {
+        "mail.log": {"level": "WARNING"},  # the catcher names recipients at INFO
+        "axes": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},
+    },
 }
 
 UNFOLD = {

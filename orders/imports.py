@@ -21,6 +21,7 @@ from orders.payload import OrderPayload
 O = JobRow.Outcome  # noqa: E741
 SOURCE = "shopify-csv"
 READ_AHEAD = 200
+MAX_ORDERS = 10_000  # of a file: it is checked in one go, within a task's time limit
 
 
 class UploadForm(forms.UploadForm):
@@ -41,10 +42,15 @@ def check(job: Job) -> Iterator[JobRow]:
     """Read the file; of each order say whether it can be placed, is there, or what is wrong."""
     channel = SalesChannel.objects.get(code=job.params["channel"])
     with opened(job) as stream:
-        stores = _pickup_codes()
+        stores, count = _pickup_codes(), 0
         found = iter(shopify_csv.read(stream, pickup_locations=stores))
         try:
             while batch := list(islice(found, READ_AHEAD)):
+                count += len(batch)
+                if count > MAX_ORDERS:
+                    raise FileProblem(
+                        f"The file has more than {MAX_ORDERS:,} orders; export it in parts."
+                    )
                 rows = [_Row(job, one) for one in batch]
                 _check_pickups(rows, set(stores.values()))
                 yield from _compared(rows, channel)

@@ -113,11 +113,12 @@ def promised_at(pieces: Sequence[Piece], *, at: Point | None, placed: datetime) 
 def arrival(point: StockPoint, *, at: Point | None, placed: datetime) -> datetime:
     """End of the day, in the stock point's zone, on which its parcel arrives.
 
-    After the cut-off it leaves a working day later; then come lead time and transit.
+    After the cut-off, and on a weekend, it leaves a working day later; then come lead time and
+    transit, in working days.
     """
     local = placed.astimezone(_zone(point.timezone))
     days = point.lead_days + transit_days(_km(point, at))
-    if local.time() > point.cutoff:
+    if local.time() > point.cutoff or local.weekday() >= SATURDAY:
         days += 1
     day = local
     while days > 0:

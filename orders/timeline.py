@@ -87,7 +87,8 @@ def told(event: OrderEvent, known: _Known) -> str:
 
 
 def _places(events: Iterable[OrderEvent], order: Order) -> dict[Any, str]:
-    ids, codes = set(), {event.actor for event in events}
+    ids: set[int] = set()
+    codes = {event.actor for event in events}
     for event in events:
         data = event.data
         for key in [data.get("location"), *data.get("locations", ()),

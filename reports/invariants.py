@@ -74,7 +74,8 @@ SELECT 'too many' AS what, l.id, sum(greatest(rl.expected, rl.received)) AS a,
   LEFT JOIN (SELECT line_id, sum(quantity) AS q FROM orders_allocation
               WHERE state IN ('shipped', 'delivered', 'collected') GROUP BY 1) s ON s.line_id = l.id
  GROUP BY l.id
-HAVING sum(CASE WHEN r.state IN ('received', 'inspected', 'refunded') THEN greatest(rl.received, rl.settled)
+HAVING sum(CASE WHEN r.state IN ('received', 'inspected', 'refunded')
+                THEN greatest(rl.received, rl.settled)
                 ELSE greatest(rl.expected, rl.received) END) > coalesce(max(s.q), 0)
 UNION ALL
 SELECT 'ledger', rl.id, rl.restocked, coalesce(sum(m.on_hand - m.unavailable), 0)
@@ -118,7 +119,8 @@ SELECT o.id, paid.captured, settled.amount, due.amount
    AND paid.captured - coalesce(settled.amount, 0) <> due.amount + CASE WHEN due.kept > 0
        THEN o.shipping_total + CASE WHEN o.tax_included THEN 0 ELSE o.shipping_tax END
        ELSE 0 END
-   AND (paid.refunded < paid.captured OR paid.captured - coalesce(settled.amount, 0) < due.amount)""",
+   AND (paid.refunded < paid.captured
+        OR paid.captured - coalesce(settled.amount, 0) < due.amount)""",
     "I10 parts add up to the whole": """
 SELECT o.id, o.total, sum(l.total) AS lines, o.discount_total, sum(l.discount) AS discounts
   FROM orders_order o JOIN orders_orderline l ON l.order_id = o.id

@@ -137,8 +137,8 @@ class CostModel:
                 block = block + self._product_table(product, columns, lattice.radices, chunks)
             cost = _outer_sum(cost, block)
         steps = np.rint(self.policy.economic * self.grid.by_weight(self.weights(lattice, chunks)))
-        for at in range(0, len(cost), BLOCK):
-            cost[at : at + BLOCK] += steps.T[at : at + BLOCK].take(self.step, axis=1)
+        for start in range(0, len(cost), BLOCK):
+            cost[start : start + BLOCK] += steps.T[start : start + BLOCK].take(self.step, axis=1)
         cost[0] = np.inf
         return cost.T
 

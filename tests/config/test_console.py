@@ -127,7 +127,7 @@ def test_every_tile_counts_what_its_list_shows(company, boss):
     shown = {t["tile"].stage: boss.get(t["url"]).context["cl"].result_count for t in tiles}
 
     assert shown == {t["tile"].stage: t["tile"].orders for t in tiles}
-    assert shown["on_hold"] == 2 and shown["unfillable"] == 2 and shown["shipped_today"] == 4
+    assert (shown["on_hold"], shown["unfillable"], shown["shipped_today"]) == (2, 2, 4)
     tabs = stages.counts()
     assert {stage: shown[stage] for stage in tabs} == tabs
 
@@ -201,9 +201,9 @@ def buttons(order, held) -> dict[str, tuple[str, dict]]:
         "hold": (reverse("admin:orders_order_hold_order", args=[order.pk]),
                  {"reason": "fraud?", "blocks": "ship"}),
         "route": (reverse("admin:orders_order_route_again", args=[order.pk]), {}),
+        "resolve": (reverse("admin:orders_hold_resolve_one", args=[held.pk]), {}),
         "cancel": (reverse("admin:orders_order_cancel_order", args=[order.pk]),
                    {"reason": "changed mind"}),
-        "resolve": (reverse("admin:orders_hold_resolve_one", args=[held.pk]), {}),
         "adjust": (reverse("admin:inventory_stock_adjust", args=[stock.pk]),
                    {"change": "-1", "reason": "lost", "note": ""}),
         "retry": (reverse("admin:config_outboxrow_retry_one", args=[dead.pk]), {}),
@@ -248,7 +248,8 @@ def test_actions_need_the_right_to_change(company, scene, django_user_model):
     assert codes == dict.fromkeys(codes, 403)
     assert traces() == before
     shown = client.get(page_of(scene[0])).content.decode()
-    assert "Resolve" not in shown and "/cancel" not in shown
+    assert "Resolve" not in shown
+    assert "/cancel" not in shown
 
 
 def test_every_action_works_for_who_may(company, boss, scene):
@@ -259,7 +260,7 @@ def test_every_action_works_for_who_may(company, boss, scene):
     assert codes == dict.fromkeys(codes, 302)
     order.refresh_from_db()
     held.refresh_from_db()
-    assert order.state == "canceled" and held.state in {"resolved", "canceled"}
+    assert (order.state, held.state) == ("canceled", "resolved")
     assert order.events.filter(kind="order.canceled", actor="boss").count() == 1
     assert StockMovement.objects.filter(reason="lost", actor="boss").count() == 1
 
@@ -293,17 +294,22 @@ def test_the_timeline_speaks_to_people(company, boss):
     shown = [entry.words for entry in boss.get(page_of(order)).context["timeline"]]
 
     assert len(shown) == order.events.count()
-    for words in ("Routed 2 units to Lyon store", "Lyon store accepted the work",
-                  "Parcel delivered", f"Return {rma.number}: 1 unit arrived at Lyon store"):  # fmt: skip
+    for words in (
+        "Routed 2 units to Lyon store",
+        "Lyon store accepted the work",
+        "Parcel delivered",
+        f"Return {rma.number}: 1 unit arrived at Lyon store",
+    ):
         assert words in shown
     assert not [words for words in shown if re.search(r"[{\[]|\w+\.\w+ed\b", words)]
 
 
 def test_addresses_that_lead_nowhere_are_not_found(company, boss):
-    for url in ("/admin/orders/order/abc/hold", "/admin/orders/order/99999999/cancel",
-                "/admin/orders/hold/abc/resolve", "/admin/inventory/stock/x/adjust"):  # fmt: skip
-        assert boss.get(url).status_code == 404, url
-    assert boss.get("/admin/orders/order/99999999/change/", follow=True).status_code in {200, 404}
+    for name in ("orders_order_hold_order", "orders_order_change", "orders_hold_resolve_one",
+                 "inventory_stock_adjust", "config_outboxrow_change"):  # fmt: skip
+        for key in ("abc", "99999999"):
+            url = reverse(f"admin:{name}", args=[key])
+            assert boss.get(url).status_code in {301, 302, 404}, url
 
 
 def test_a_tile_turns_red_with_the_age_of_its_oldest():

@@ -102,9 +102,9 @@ def test_the_same_cause_asks_once(put):
 
 
 def test_work_is_written_with_its_cause_or_not_at_all(db):
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         outbox.put(topic="local", subject=1, cause="c")
-        1 / 0  # noqa: B018
+        transaction.set_rollback(True)
     assert not OutboxRow.objects.exists()
 
 
@@ -384,7 +384,9 @@ def test_of_two_schedulers_one_takes_the_slot(transactional_db):
 def test_the_next_slot_is_a_new_one(db):
     for minute in (0, 59, 60):
         with (
-            time_machine.travel(datetime(2026, 5, 4, 10, 0, tzinfo=UTC) + timedelta(minutes=minute)),
+            time_machine.travel(
+                datetime(2026, 5, 4, 10, 0, tzinfo=UTC) + timedelta(minutes=minute)
+            ),
             tasks.once("sweep", every_seconds=3600),
         ):
             pass

@@ -1,4 +1,4 @@
-"""The only writer of stock: what it writes down, what it refuses, and that a refusal leaves no trace."""
+"""The only writer of stock: what it writes down, and that a refusal leaves no trace."""
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
@@ -317,7 +317,7 @@ def _life(company, skus):
     ledger.post([lyon.entry(sku, on_hand=9) for sku in skus], actor="test")
     wanted = [(sku, 1) for sku in skus]
     first, second = [c.reservation for c in lyon.claim(*wanted).values()], []
-    counts = [
+    return [
         _count(lambda: second.extend(c.reservation for c in lyon.claim(*wanted).values())),
         _count(lambda: ledger.release(first, actor="test")),
         _count(lambda: ledger.take([(pk, f"k{pk}") for pk in second], cause_type="parcel",
@@ -325,7 +325,6 @@ def _life(company, skus):
         _count(lambda: ledger.set_levels([(lyon.sku(s), lyon.place, 1, None) for s in skus])),
         _count(lambda: ledger.post([lyon.entry(s, on_hand=1) for s in skus], actor="test")),
     ]  # fmt: skip
-    return counts
 
 
 def _count(call):

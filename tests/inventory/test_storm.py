@@ -6,12 +6,11 @@ same claim twice, take what was released, cut, count down below the claims), led
 
 import functools
 
+from django.db import transaction
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 from hypothesis.extra.django import TestCase
-
-from django.db import transaction
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from inventory import ledger
 from inventory.models import Reservation, Stock

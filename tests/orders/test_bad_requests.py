@@ -145,6 +145,8 @@ def test_a_strange_reference_is_an_order_that_is_not_there(client, company, refe
         ("limit=", "/limit"),
         ("limit=1e3", "/limit"),
         ("cursor=nonsense", "/cursor"),
+        ("cursor=", "/cursor"),
+        ("cursor=%00", "/cursor"),
         ("cursor=%C3%A9", "/cursor"),
         ("cursor=" + b64encode(b"p=drop").decode(), "/cursor"),
         ("cursor=" + b64encode(b"p=" + b"9" * 40).decode(), "/cursor"),
@@ -174,6 +176,17 @@ def test_a_parameter_at_its_end_is_only_unusual(client, company, query):
 def test_a_page_has_200_rows_at_most():
     asked = Request(RequestFactory().get(URL, {"limit": "100000"}))
     assert CursorPages().get_page_size(asked) == 200
+
+
+def test_cursors_lead_through_all_pages_and_back(client, company):
+    numbers = [company.place(("TEE", 1)).number for _ in range(5)][::-1]
+    seen, url, back = [], f"{URL}?limit=2", None
+    while url:
+        body = read(client, company, url).json()
+        seen += [row["number"] for row in body["results"]]
+        url, back = body["next"], body["previous"]
+    assert seen == numbers
+    assert [r["number"] for r in read(client, company, back).json()["results"]] == numbers[2:4]
 
 
 @pytest.mark.parametrize(

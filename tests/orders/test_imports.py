@@ -14,7 +14,7 @@ from config.models import Job, JobRow
 from config.tasks import prune
 from inventory import ledger
 from inventory.models import Location, Product, Stock
-from orders import capture
+from orders import capture, imports
 from orders.models import Order, OrderContact, SalesChannel
 from tests.orders import door
 from tests.orders.connectors import samples
@@ -199,6 +199,13 @@ def test_a_file_that_is_no_export_is_refused_whole(console, shop, content, words
     assert (job.state, job.rows.count()) == ("failed", 0)
     assert words in job.message
     assert not Order.objects.exists()
+
+
+def test_a_file_of_too_many_orders_is_refused_whole(console, shop, monkeypatch):
+    monkeypatch.setattr(imports, "MAX_ORDERS", 11)
+    job = imported(console)
+    assert (job.state, job.rows.count()) == ("failed", 0)
+    assert job.message == "The file has more than 11 orders; export it in parts."
 
 
 def test_broken_rows_and_wrong_bytes_spoil_their_own_order_only(console, shop):

@@ -38,7 +38,9 @@ def cancel(order):
 
 
 def check():
-    assert not {n: rows for n, rows in violations().items() if rows and n[:3] in ("I08", "I09", "I10")}
+    assert not {
+        n: rows for n, rows in violations().items() if rows and n[:3] in ("I08", "I09", "I10")
+    }
 
 
 # --- giving back ---------------------------------------------------------------------------------
@@ -72,7 +74,7 @@ def test_a_refund_takes_from_payments_in_the_order_they_were_made(company):
 @pytest.mark.parametrize("amount", ["0", "-1", "0.001"])
 def test_an_amount_that_nobody_can_pay_is_refused(company, amount):
     order = company.place(("BAG", 1))
-    with pytest.raises(ValueError, match="cannot|can be refunded"):
+    with pytest.raises(ValueError, match="not an amount of EUR that can be refunded"):
         give_back(order, amount)
     assert not Refund.objects.exists()
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import F
 
 from inventory import ledger
 from inventory.models import Reservation, Stock
@@ -58,8 +59,8 @@ class Buyer:
 
     def _waits(self) -> bool:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE pid = %s AND NOT granted", [self.pid])
-            return cursor.fetchone()[0] > 0
+            cursor.execute("SELECT 1 FROM pg_locks WHERE pid = %s AND NOT granted", [self.pid])
+            return cursor.fetchone() is not None
 
     def end(self) -> None:
         self.rest(until_done=True)
@@ -143,7 +144,7 @@ def test_the_same_orders_catch_a_buyer_who_reads_and_then_writes(one_unit, absol
             seen = Stock.objects.get(pk=row.pk)
             yield
             if seen.free >= 1:
-                more = seen.reserved + 1 if absolute else _one_more()
+                more = seen.reserved + 1 if absolute else F("reserved") + 1
                 buyer.bought = Stock.objects.filter(pk=row.pk).update(reserved=more) == 1
             yield
         yield
@@ -153,9 +154,3 @@ def test_the_same_orders_catch_a_buyer_who_reads_and_then_writes(one_unit, absol
         row = one_unit()
         wrong += play(buy, order) != 1
     assert wrong >= 15  # of 20: right only when one is through before the other looks
-
-
-def _one_more():
-    from django.db.models import F
-
-    return F("reserved") + 1

@@ -44,7 +44,9 @@ def check(*but):
 
 
 def test_the_last_unit_goes_to_one_of_two_channels(lyon):  # case 1
-    market = SalesChannel.objects.create(code="m", name="Market", kind="marketplace", pool=lyon.pool)
+    market = SalesChannel.objects.create(
+        code="m", name="Market", kind="marketplace", pool=lyon.pool
+    )
     results = at_once(*[buying(channel, ("CAP", 1)) for channel in (lyon.web, market)])
     assert sorted(type(r).__name__ for r in results) == ["InsufficientStock", "Placed"]
     assert reserved("CAP") == 1
@@ -53,7 +55,7 @@ def test_the_last_unit_goes_to_one_of_two_channels(lyon):  # case 1
 
 
 def test_of_two_baskets_that_fit_alone_but_not_together_one_is_refused(lyon):  # case 3
-    results = at_once(*[buying(lyon.web, ("BAG", 3))] * 1, buying(lyon.web, ("BAG", 3)))
+    results = at_once(*[buying(lyon.web, ("BAG", 3)) for _ in range(2)])
     refused = [r for r in results if isinstance(r, InsufficientStock)]
     assert [p.detail for p in refused[0].problems] == ["2 of 3 units of BAG can be promised"]
     assert len(refused) == 1
@@ -80,9 +82,9 @@ def test_twelve_buyers_of_five_units_get_five(lyon):
 
 
 def test_baskets_in_opposite_order_never_lock_each_other_out(lyon):  # case 7
-    entries = [ledger.Entry(lyon.products[sku].pk, lyon.locations["LYON"].pk, "receipt", on_hand=200)
-               for sku in ("TEE", "MUG")]  # fmt: skip
-    ledger.post(entries, actor="test")
+    place = lyon.locations["LYON"].pk
+    products = [lyon.products[sku].pk for sku in ("TEE", "MUG")]
+    ledger.post([ledger.Entry(p, place, "receipt", on_hand=200) for p in products], actor="test")
     before, there, back = deadlocks(), (("TEE", 1), ("MUG", 1)), (("MUG", 1), ("TEE", 1))
     baskets = [[buying(lyon.web, *items) for _ in range(15)] for items in [there] * 4 + [back] * 4]
 

@@ -1,4 +1,4 @@
-"""Each invariant sees what it is there to see: a lie is written behind the house's back, and found."""
+"""Each invariant sees what it is there for: a lie written behind the house's back is found."""
 
 import re
 
@@ -158,8 +158,8 @@ def test_a_lie_is_found(lived, name, lie):
 def test_a_message_that_was_sent_twice_is_found(lived):
     run(
         "INSERT INTO orders_notification (order_id, template, dedupe_key, recipient, subject, body,"
-        " state, reason, trigger, message_id, created_at) SELECT id, 't', 'same', '', '', '', 'sent',"
-        " '', 't', '', now() FROM orders_order"
+        " state, reason, trigger, message_id, created_at) SELECT id, 't', 'same', '', '', '',"
+        " 'sent', '', 't', '', now() FROM orders_order"
     )
     assert "I11" in broken()
 

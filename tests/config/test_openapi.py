@@ -1,0 +1,96 @@
+"""The API describes itself, completely and without a warning."""
+
+import json
+import re
+
+import pytest
+from django.core.management import call_command
+
+from tests.orders.door import quickly
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory):
+    path = tmp_path_factory.mktemp("openapi") / "openapi.json"
+    call_command(
+        "spectacular", "--validate", "--fail-on-warn", "--format", "openapi-json", "--file",
+        str(path),
+    )  # fmt: skip
+    return json.loads(path.read_text())
+
+
+def test_the_document_is_valid_and_nothing_in_it_was_guessed(document):
+    assert document["openapi"].startswith("3.1")
+    assert document["components"]["securitySchemes"]["apiKey"]["scheme"] == "bearer"
+
+
+def test_every_door_is_in_the_document(document):
+    paths = {path.removeprefix("/api/v1/") for path in document["paths"]}
+    assert {
+        "orders", "orders/{reference}", "orders/{reference}/cancel", "orders/{reference}/timeline",
+        "orders/{reference}/decisions", "availability", "fulfillment-orders",
+        "fulfillment-orders/{id}/ship", "returns", "returns/{reference}/refund",
+        "shopify/{channel_code}/orders-create",
+    } <= paths  # fmt: skip
+
+
+def test_lists_tell_their_filters_and_how_to_page(document):
+    asked = {p["name"] for p in document["paths"]["/api/v1/orders"]["get"]["parameters"]}
+    assert asked == {
+        "cursor", "limit", "state", "external_id", "sku", "placed_since", "placed_until",
+    }  # fmt: skip
+
+
+def test_the_order_tells_its_limits(document):
+    order = document["components"]["schemas"]["OrderPayloadRequest"]
+    assert set(order["required"]) == {"external_id", "currency", "line_items", "total"}
+    line = document["components"]["schemas"]["LinePayloadRequest"]["properties"]
+    assert (line["quantity"]["minimum"], line["quantity"]["maximum"]) == (1, 10_000)
+
+
+def test_it_is_served_without_a_key(client, document):
+    answer = client.get("/api/v1/openapi.json")
+    assert answer.status_code == 200
+    assert set(answer.json()["paths"]) == set(document["paths"])
+
+
+STRANGE = [
+    "%00",
+    "x%00",
+    "%E2%80%AE",
+    "%ff",
+    "M" + "9" * 30,
+    "9" * 30,
+    "0",
+    "a%2Fb",
+    "..%2F",
+    "x" * 3000,
+]
+BODIES = [b"", b"null", b"[]", b"{}", b'"x"', b"{", b'{"lines": [' + b"{}," * 90_000 + b"{}]}"]
+
+
+@pytest.mark.parametrize("strange", STRANGE, ids=lambda text: text[:12])
+def test_no_door_breaks_on_a_strange_reference_or_body(client, company, document, strange):
+    for key in (company.web_key, company.location_key("LYON")):
+        headers = {"Authorization": f"Bearer {key}", "X-Shopify-Hmac-Sha256": "x"}
+        for path, methods in document["paths"].items():
+            url = re.sub(r"\{\w+\}", strange, path)
+            for method in methods.keys() & {"get", "post", "put", "patch", "delete"}:
+                for body in BODIES if strange == "0" else BODIES[:1]:
+                    answer = client.generic(
+                        method.upper(), url, body, content_type="application/json", headers=headers
+                    )
+                    assert answer.status_code < 500, (method, url, answer.content[:300])
+
+
+def test_long_lists_are_refused_quickly_at_every_door(client, company, document):
+    headers = {"Authorization": f"Bearer {company.web_key}"}
+    order = company.place(("TEE", 1))
+    many = [{"line": 1, "quantity": 1, "id": 1, "available": 1, "received": 1}] * 13_000
+    body = json.dumps({"order": order.external_id, "lines": many, "units": many}).encode()
+    client.get("/livez")
+    for path, methods in document["paths"].items():
+        if "post" in methods:
+            with quickly():
+                client.generic("POST", re.sub(r"\{\w+\}", "1", path), body,
+                               content_type="application/json", headers=headers)  # fmt: skip
