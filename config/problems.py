@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
@@ -25,6 +26,7 @@ from config.middleware import request_id
 PROBLEM_TYPE = "https://maestro.example/problems/"
 CONTENT_TYPE = "application/problem+json"
 API = "/api/"
+MOST_ENTRIES = 200  # a body can be wrong in more places than anybody reads
 
 log = logging.getLogger(__name__)
 Entry = dict[str, str]
@@ -50,7 +52,7 @@ class ProblemHandler(ExceptionHandler):
         return super().convert_known_exceptions(exc)
 
     def format_exception(self, exc: APIException) -> dict[str, Any]:
-        entries = list(_entries(exc))
+        entries = list(islice(_entries(exc), MOST_ENTRIES))
         code = "invalid" if isinstance(exc, ValidationError) else _code(exc)
         return problem(exc.status_code, code, _detail(exc, entries), entries)
 

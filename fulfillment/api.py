@@ -20,6 +20,7 @@ from fulfillment.connectors.message import ship_to
 from fulfillment.errors import as_problems
 from fulfillment.models import FulfillmentLine, FulfillmentOrder, Parcel
 from orders.keys import location_of
+from orders.payload import Items
 from routing.models import Refusal
 
 SCOPE = "fulfillment"
@@ -193,7 +194,8 @@ class RefusePayload(serializers.Serializer):
 
     reason = serializers.ChoiceField(choices=Refusal.Reason.choices)
     note = serializers.CharField(max_length=200, default="", allow_blank=True)
-    lines = AvailableLine(many=True, required=False, help_text="without it everything is refused")
+    lines = Items(child=AvailableLine(), required=False, max_length=1000,
+                  help_text="without it everything is refused")  # fmt: skip
 
 
 class RefuseView(OneWork):

@@ -22,7 +22,7 @@ from orders import queries
 from orders.keys import channel_of, location_of
 from orders.models import Order, OrderLine
 from orders.money import rounded
-from orders.payload import MAX_LINES, MAX_QUANTITY, Money, Strict, Text, Units
+from orders.payload import MAX_LINES, MAX_QUANTITY, Items, Money, Strict, Text, Units
 from orders.payments import OverRefund
 from returns import process
 from returns.models import Return, ReturnedUnits, ReturnLine
@@ -181,7 +181,7 @@ class ReturnPayload(Strict):
     """A wish to send units of one order back."""
 
     order = serializers.CharField(max_length=100, help_text="the channel's order id, or our number")
-    lines = serializers.ListField(child=AskedLine(), allow_empty=False, max_length=MAX_LINES)
+    lines = Items(child=AskedLine(), allow_empty=False, max_length=MAX_LINES)
     reason = serializers.ChoiceField(Return.Reason.choices)
     note = Text(2000)
 
@@ -210,7 +210,7 @@ class ArrivedLine(Strict):
 class ReceivePayload(Strict):
     """What arrived here, earlier parcels of the same return included."""
 
-    lines = serializers.ListField(child=ArrivedLine(), allow_empty=False, max_length=MAX_LINES)
+    lines = Items(child=ArrivedLine(), allow_empty=False, max_length=MAX_LINES)
 
 
 class Grades(Strict):
@@ -232,7 +232,7 @@ class InspectedLine(Strict):
 class InspectPayload(Strict):
     """What inspection found here, earlier inspections of the same return included."""
 
-    lines = serializers.ListField(child=InspectedLine(), allow_empty=False, max_length=MAX_LINES)
+    lines = Items(child=InspectedLine(), allow_empty=False, max_length=MAX_LINES)
 
 
 def resolved(

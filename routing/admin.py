@@ -113,7 +113,7 @@ class RuleSetAdmin(ModelAdmin):
         return ", ".join(names) or "every channel without its own"
 
     @action(description="Activate", url_path="activate", icon="play_circle",
-            permissions=["routing.change_ruleset"])  # fmt: skip
+            permissions=["change"])  # fmt: skip
     def activate(self, request: HttpRequest, object_id: int) -> HttpResponse:
         rule_set = get_object_or_404(RuleSet, pk=object_id)
 
@@ -130,7 +130,7 @@ class RuleSetAdmin(ModelAdmin):
         )  # fmt: skip
 
     @action(description="New version", url_path="new-version", icon="content_copy",
-            permissions=["routing.add_ruleset"])  # fmt: skip
+            permissions=["add"])  # fmt: skip
     def new_version(self, request: HttpRequest, object_id: int) -> HttpResponse:
         rule_set = get_object_or_404(RuleSet, pk=object_id)
         if request.method == "POST":
