@@ -8,9 +8,11 @@ TOPICS: dict[str, Topic] = {
     "route": Topic("routing.decide.handle_route"),  # order: give queued slices a stock point
     "shortage": Topic("routing.decide.handle_shortage"),  # stock row: claims exceed what is there
     "work": Topic("fulfillment.work.handle_sync"),  # order: open or withdraw fulfillment orders
-    "wms": Topic("fulfillment.connectors.handle", external=True),  # order: tell a warehouse's WMS
+    "wms": Topic(
+        "fulfillment.connectors.handle", external=True, lease_seconds=60
+    ),  # order: tell a warehouse's WMS
     "notify": Topic(  # order: a customer message; a mail server may be away for days
-        "orders.notifications.handle", external=True, lease_seconds=150, max_attempts=60
+        "orders.notifications.handle", external=True, lease_seconds=60, max_attempts=60
     ),
     "import": Topic("config.jobs.handle", external=True, lease_seconds=150),  # job: a watched job
 }

@@ -37,7 +37,7 @@ class Topic:
     handler: str
     external: bool = False
     queue: str = "work"
-    lease_seconds: int = 60
+    lease_seconds: int = 30
     max_attempts: int = 10
 
 

@@ -31,6 +31,7 @@ class UploadForm(forms.UploadForm):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.fields["file"].help_text = "Shopify's CSV; you see what would happen before it does"
         channels = SalesChannel.objects.filter(active=True).values_list("code", "name")
         self.fields["channel"].choices = list(channels)  # type: ignore[attr-defined]
 

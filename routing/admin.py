@@ -130,7 +130,7 @@ class RuleSetAdmin(ModelAdmin):
         )  # fmt: skip
 
     @action(description="New version", url_path="new-version", icon="content_copy",
-            permissions=["add"])  # fmt: skip
+            permissions=["change"])  # fmt: skip
     def new_version(self, request: HttpRequest, object_id: int) -> HttpResponse:
         rule_set = get_object_or_404(RuleSet, pk=object_id)
         if request.method == "POST":

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from config.models import IdempotencyKey, OutboxRow
 from config.tasks import prune
-from inventory.models import Reservation, Stock, StockPool
+from inventory.models import Product, Reservation, Stock, StockPool
 from orders.keys import CHANNEL_SCOPES
 from orders.models import ApiKey, Order, OrderEvent, SalesChannel
 from tests.cast import payload
@@ -103,6 +103,15 @@ def test_an_order_that_is_there_is_answered_with_its_number_under_any_key(client
         assert answer.status_code == 200
         assert answer.json() == first.json()
     assert door.rows() == before
+
+
+def test_an_order_that_is_there_is_answered_although_its_product_was_switched_off(client, company):
+    data = payload(("TEE", 2))
+    first = send(client, company, data)
+    Product.objects.filter(sku="TEE").update(active=False)
+    again = send(client, company, data)
+    assert (again.status_code, again.json()) == (200, first.json())
+    problem(send(client, company, payload(("TEE", 2))), 400, "invalid", "/line_items/0/sku")
 
 
 def test_an_order_that_is_there_with_other_content_is_a_conflict(client, company):

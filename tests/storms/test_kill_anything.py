@@ -24,7 +24,7 @@ from tests.storms.nemesis import ROOT, Nemesis, Program
 
 SEED = int(os.environ.get("STORM_SEED", "7"))
 KILLS = int(os.environ.get("STORM_KILLS", "12"))
-DRAIN_SECONDS = 90.0
+DRAIN_SECONDS = 150.0  # a killed worker's lease (60 s) and back-off have to pass
 CLIENTS = 3
 
 
