@@ -1,37 +1,14 @@
 """Two tabs at the very same moment, on real connections."""
 
-import threading
 from collections.abc import Callable
 from typing import Any
-
-from django.db import connection
 
 from fulfillment import work
 from fulfillment.models import Parcel
 from inventory.models import StockMovement
 from orders import lifecycle
 from tests.fulfillment.stage import ACTOR, asked, kinds, shipped, states, stock, until
-
-
-def at_once(*calls: Callable[[], Any]) -> list[Any]:
-    """Run the calls at the same moment, each on its own connection; returns what came of each."""
-    start, results = threading.Barrier(len(calls)), [None] * len(calls)
-
-    def run(i: int, call: Callable[[], Any]) -> None:
-        try:
-            start.wait(10)
-            results[i] = call()
-        except Exception as error:
-            results[i] = error
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(calls)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    return results
+from tests.races.crowd import at_once
 
 
 def press(row, button, **values) -> Callable[[], Any]:
