@@ -6,7 +6,7 @@ afterwards; the promise stands.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
@@ -111,21 +111,31 @@ def promised_at(pieces: Sequence[Piece], *, at: Point | None, placed: datetime) 
 
 
 def arrival(point: StockPoint, *, at: Point | None, placed: datetime) -> datetime:
-    """End of the day, in the stock point's zone, on which its parcel arrives.
+    """End of the day, in the stock point's zone, on which its parcel arrives."""
+    local = local_time(placed, point.timezone)
+    days = working_days(local, cutoff=point.cutoff, lead_days=point.lead_days, km=_km(point, at))
+    return day_after(local, days)
 
-    After the cut-off, and on a weekend, it leaves a working day later; then come lead time and
-    transit, in working days.
-    """
-    local = placed.astimezone(_zone(point.timezone))
-    days = point.lead_days + transit_days(_km(point, at))
-    if local.time() > point.cutoff or local.weekday() >= SATURDAY:
-        days += 1
+
+def working_days(local: datetime, *, cutoff: time, lead_days: int, km: float) -> int:
+    """Lead time and transit; a working day more after the cut-off and on a weekend."""
+    late = local.time() > cutoff or local.weekday() >= SATURDAY
+    return lead_days + transit_days(km) + late
+
+
+def day_after(local: datetime, days: int) -> datetime:
+    """End of the day that many working days after a local time."""
     day = local
     while days > 0:
         day += timedelta(days=1)
         if day.weekday() < SATURDAY:
             days -= 1
     return day.replace(hour=20, minute=0, second=0, microsecond=0)
+
+
+def local_time(moment: datetime, timezone: str) -> datetime:
+    """A moment on the clock of a time zone."""
+    return moment.astimezone(_zone(timezone))
 
 
 @cache

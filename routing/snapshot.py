@@ -15,7 +15,6 @@ from typing import Any
 from django.db import connection
 
 from config.geo import Point, distance_km
-from inventory.availability import StockPoint
 from orders import promise
 from orders.models import Allocation, Order
 from routing import engine, learning
@@ -319,6 +318,7 @@ class _Arrivals:
         self.at: Point | None = None
         if destination.lat is not None and destination.lng is not None:
             self.at = Point(destination.lat, destination.lng, "exact")
+        self.clocks: dict[str, datetime] = {}
         self.known: dict[tuple[Any, ...], int] = {}
 
     def days(self, row: Mapping[str, Any]) -> int:
@@ -326,21 +326,25 @@ class _Arrivals:
         km = promise.UNKNOWN_DISTANCE_KM
         if self.at is not None:
             km = distance_km(Point(row["lat"], row["lng"], "exact"), self.at)
-        transit = promise.transit_days(km)
-        key = (row["timezone"], row["cutoff"], row["lead_days"], transit)
+        zone = row["timezone"]
+        if zone not in self.clocks:
+            self.clocks[zone] = promise.local_time(self.now, zone)
+        local = self.clocks[zone]
+        days = promise.working_days(
+            local, cutoff=_clock(row["cutoff"]), lead_days=row["lead_days"], km=km
+        )
+        key = (local.date(), local.utcoffset(), days)
         if key not in self.known:
-            self.known[key] = self._days(row)
+            self.known[key] = self._count(promise.day_after(local, days))
         return self.known[key]
 
-    def _days(self, row: Mapping[str, Any]) -> int:
-        point = StockPoint(
-            product=0, location=row["id"], free=0, code=row["code"], name=row["name"],
-            is_central=row["is_central"], lat=row["lat"], lng=row["lng"], timezone=row["timezone"],
-            cutoff=time.fromisoformat(row["cutoff"]), lead_days=row["lead_days"],
-            can_ship=row["can_ship"], can_pickup=row["can_pickup"],
-        )  # fmt: skip
-        arrival = promise.arrival(point, at=self.at, placed=self.now)
+    def _count(self, arrival: datetime) -> int:
         if self.promised is None:
             return round((arrival - self.now) / DAY)
         # Counted from the promise: an hour between two time zones is no day.
         return round((self.promised - self.now) / DAY) + round((arrival - self.promised) / DAY)
+
+
+@lru_cache(maxsize=512)
+def _clock(text: str) -> time:
+    return time.fromisoformat(text)
