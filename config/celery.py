@@ -1,8 +1,11 @@
 """The Celery app: doorbells and the timetable. Messages carry no work, rows do (outbox.py)."""
 
+import gc
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import worker_process_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -17,3 +20,9 @@ app.conf.beat_schedule = {
     "check-invariants": {"task": "reports.tasks.check_invariants", "schedule": 6 * 3600.0},
     "prune": {"task": "config.tasks.prune", "schedule": 3600.0},
 }
+
+
+@worker_process_init.connect
+def freeze(**_: Any) -> None:
+    """What is loaded stays loaded: the collector need not walk it again and again."""
+    gc.freeze()

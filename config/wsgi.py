@@ -1,5 +1,6 @@
 """The web server's entry."""
 
+import gc
 import os
 
 from django.core.wsgi import get_wsgi_application
@@ -11,3 +12,6 @@ from config.api import MAX_BODY_BYTES  # noqa: E402  (the settings must be there
 from config.bodies import with_length  # noqa: E402
 
 application = with_length(_django, limit=MAX_BODY_BYTES)
+
+# What is loaded stays loaded: the collector need not walk it again and again.
+gc.freeze()

@@ -1,5 +1,6 @@
 """One order among 50 stock points: statements, CPU in all, and the pure engine apart."""
 
+import gc
 import statistics
 import time
 
@@ -27,6 +28,7 @@ def figures() -> dict[str, float]:
     """Medians of three rounds of 120 orders."""
     channel, baskets = _world()
     _route_all(_place(channel, baskets, 20))  # connections, plans and caches are warm then
+    gc.freeze()  # as a worker does (config/celery.py)
     rounds = [_round(channel, baskets) for _ in range(ROUNDS)]
     pure = statistics.median(engine.figures()["engine.3x50.cards.ms"] for _ in range(ROUNDS))
     medians = {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
