@@ -1,13 +1,12 @@
 """Decisions again: what went into the engine, as JSON to keep, and the same answer from it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from django.core.serializers.json import DjangoJSONEncoder
+import orjson
 
 from routing import engine
 from routing.models import Decision
@@ -87,12 +86,12 @@ def replay(decision: Decision) -> Json:
     if "candidates" not in decision.inputs:
         return decision.result
     answer = engine.to_json(Inputs.from_json(decision.inputs).route())
-    return json.loads(dumps(answer))
+    return orjson.loads(dumps(answer))
 
 
-def dumps(value: Any) -> str:
+def dumps(value: Any) -> bytes:
     """JSON as decisions are kept."""
-    return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False, separators=(",", ":"))
+    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)
 
 
 @lru_cache(maxsize=16)
