@@ -49,7 +49,7 @@ def icon(request: HttpRequest) -> str:
 def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Fills the home page with what this person may see: the funnel, what waits, the house."""
     may, now = request.user.has_perm, timezone.now()
-    todo = [row for row in _TODO if may(row[0])]
+    todo = [row for row in _WAITING if may(row[0])]
     rows = [_waiting(*row[1:]) for row in todo]
     health = _health() if may("config.view_outboxrow") else []
     orders = may("orders.view_order")
@@ -85,7 +85,7 @@ def level(tile: figures.Tile, *, now: Any) -> str:
 
 
 # (permission, words, list, query, level when there are some, rows)
-_TODO: tuple[tuple[str, str, str, dict[str, str], str, Callable[[], Any]], ...] = (
+_WAITING: tuple[tuple[str, str, str, dict[str, str], str, Callable[[], Any]], ...] = (
     ("fulfillment.view_fulfillmentorder", "work of stock points that is late",
      "admin:fulfillment_fulfillmentorder_changelist", {"due": "late"}, "danger",
      lambda: FulfillmentOrder.objects.filter(

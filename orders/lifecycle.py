@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import F
 from django.utils import timezone
 
 from config.status import IllegalMove, MovedMeanwhile, sources
@@ -179,10 +179,3 @@ def close_if_ended(order: Order, *, actor: str) -> None:
     )
     if state == Order.State.CLOSED:
         events.record(order.pk, "order.closed", actor=actor)
-
-
-def open_hold(what: str) -> Exists:
-    """Subquery for lists of orders: an open hold blocks `what`."""
-    return Exists(
-        Hold.objects.filter(Q(blocks__contains=[what]), order=OuterRef("pk"), state=Hold.State.OPEN)
-    )

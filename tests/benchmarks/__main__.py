@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -55,11 +54,6 @@ def measure(only: str) -> Figures:
         if only in ("", name):
             figures |= part()
     return figures
-
-
-def median_of(measured: list[Figures]) -> Figures:
-    """The median of each figure over the rounds."""
-    return {name: statistics.median(round_[name] for round_ in measured) for name in measured[0]}
 
 
 def report(figures: Figures) -> None:

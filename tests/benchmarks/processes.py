@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-from urllib.parse import urlsplit
 
 import psutil
 from django.db import connection
@@ -36,8 +35,3 @@ def memory_mb(processes: list[psutil.Process]) -> float:
 def dsn() -> str:
     """The database for a client of its own."""
     return os.environ["DATABASE_URL"]
-
-
-def host_of(url: str) -> str:
-    """Host and port of an URL."""
-    return urlsplit(url).netloc
