@@ -259,7 +259,8 @@ def _block(units: Mapping[tuple[int, int], int], *, order: Order, reason: str, a
         location_id__in={location for _, location in units},
     )
     entries = [
-        ledger.Entry(row.product_id, row.location_id, "block", unavailable=blocked, reason=reason,
+        ledger.Entry(row.product_id, row.location_id, "block", unavailable=blocked,
+                     bucket="damaged" if reason == "damaged" else "missing", reason=reason,
                      cause_type="order", cause_id=order.pk)
         for row in rows
         if (blocked := min(units.get((row.product_id, row.location_id), 0),

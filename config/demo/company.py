@@ -79,8 +79,11 @@ def _locations() -> dict[str, Location]:
 def _products() -> dict[str, int]:
     names = [f.name for f in Product._meta.concrete_fields]
     rows = Product.objects.bulk_create(
-        Product(**{name: getattr(spec, name) for name in names if hasattr(spec, name)})
-        for spec in catalog.products(seed=SEED, today=timezone.now().date())
+        (
+            Product(**{name: getattr(spec, name) for name in names if hasattr(spec, name)})
+            for spec in catalog.products(seed=SEED, today=timezone.now().date())
+        ),
+        BATCH,
     )
     return {row.sku: row.pk for row in rows}
 
@@ -137,7 +140,9 @@ def _stock(products: dict[str, int], places: dict[str, Location]) -> int:
             ],
             actor="demo",
         )
-        ledger.set_levels([(p, loc, spec.safety, spec.target) for p, loc, spec in pairs])
+        ledger.set_levels(
+            [ledger.Level(p, loc, spec.safety, spec.target) for p, loc, spec in pairs], actor="demo"
+        )
         made += len(batch)
     return made
 
@@ -149,10 +154,11 @@ def _supplies(products: dict[str, int], places: dict[str, Location]) -> int:
             reference=spec.reference, supplier=places[spec.supplier_code],
             location=places[spec.location_code], product_id=products[spec.sku],
             quantity=spec.quantity, eta=today + timedelta(days=spec.eta_days_from_now),
+            first_eta=today + timedelta(days=spec.eta_days_from_now),
         )
         for spec in catalog.purchase_orders(seed=SEED)
     ]  # fmt: skip
-    return len(Supply.objects.bulk_create(rows))
+    return len(Supply.objects.bulk_create(rows, BATCH))
 
 
 def _batches(rows: Iterable[Any]) -> Iterator[list[Any]]:

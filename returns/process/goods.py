@@ -194,7 +194,7 @@ def _arrivals(rma: Return, board: _Board, arrived: Mapping[int, int]) -> dict[in
 def _arrival(line: ReturnLine, location: Location, units: int) -> ledger.Entry:
     return ledger.Entry(
         line.order_line.product_id, location.pk, Kind.RETURN, on_hand=units, unavailable=units,
-        reason="to inspect", cause_type="return_line", cause_id=line.pk,
+        bucket="quality_control", reason="to inspect", cause_type="return_line", cause_id=line.pk,
         key=f"return:{line.pk}:{line.received}",
     )  # fmt: skip
 
@@ -264,17 +264,32 @@ def _grade(
     board.add(pk, grade, units)
     line, disposition = board.lines[pk], policy.DISPOSITION[grade]
     if disposition == Disposition.QUARANTINE:
-        return []  # it stays on hand and unavailable, as it is
+        return _set_aside(board, location, pk, grade, units)
     restocked = disposition == Disposition.RESTOCK
     line.restocked += units if restocked else 0
     return [
         ledger.Entry(
             line.order_line.product_id, location.pk,
             Kind.UNBLOCK if restocked else Kind.ADJUSTMENT,
-            on_hand=0 if restocked else -units, unavailable=-units,
+            on_hand=0 if restocked else -units, unavailable=-units, bucket="quality_control",
             reason=f"{disposition}: grade {grade}", cause_type="return_line", cause_id=pk,
             key=f"{disposition}:{pk}:{location.pk}:{grade}:{board.at(pk, grade)}",
         )
+    ]  # fmt: skip
+
+
+def _set_aside(
+    board: _Board, location: Location, pk: int, grade: str, units: int
+) -> list[ledger.Entry]:
+    """It stays on hand and unavailable, but is no longer to be inspected."""
+    cause = {"cause_type": "return_line", "cause_id": pk, "reason": f"quarantine: grade {grade}"}
+    product = board.lines[pk].order_line.product_id
+    key = f"quarantine:{pk}:{location.pk}:{grade}:{board.at(pk, grade)}"
+    return [
+        ledger.Entry(product, location.pk, Kind.UNBLOCK, unavailable=-units,
+                     bucket="quality_control", **cause),
+        ledger.Entry(product, location.pk, Kind.BLOCK, unavailable=units, bucket="quarantine",
+                     key=key, **cause),
     ]  # fmt: skip
 
 

@@ -116,7 +116,13 @@ class LedgerStorm(RuleBasedStateMachine):
 
     @rule(shelf=shelves, n=units, sellable=st.booleans())
     def take_back(self, shelf, n, sellable):
-        self.post(shelf, "return", True, on_hand=n, unavailable=0 if sellable else n)
+        self.post(
+            shelf,
+            "return",
+            True,
+            on_hand=n,
+            **({} if sellable else {"unavailable": n, "bucket": "quality_control"}),
+        )
         self.there[shelf] += n
         self.blocked[shelf] += 0 if sellable else n
 
@@ -124,13 +130,19 @@ class LedgerStorm(RuleBasedStateMachine):
     def block(self, shelf, change):
         if self.blocked[shelf] + change > self.there[shelf]:
             return  # nobody can set aside what is not there
-        self.post(shelf, "block", self.blocked[shelf] + change >= 0, unavailable=change)
+        self.post(
+            shelf,
+            "block",
+            self.blocked[shelf] + change >= 0,
+            unavailable=change,
+            bucket="quality_control",
+        )
         if self.blocked[shelf] + change >= 0:
             self.blocked[shelf] += change
 
     @rule(shelf=shelves, safety=st.integers(0, 4))
     def keep_back(self, shelf, safety):
-        ledger.set_levels([(*self.ids[shelf], safety, None)])
+        ledger.set_levels([ledger.Level(*self.ids[shelf], safety, None)], actor="storm")
         self.safety[shelf] = safety
 
     # --- what must hold after every call ---
@@ -139,9 +151,10 @@ class LedgerStorm(RuleBasedStateMachine):
     def the_books_say_what_the_shelf_says(self):
         rows = {(s.product_id, s.location_id): s for s in Stock.objects.all()}
         for shelf in SHELVES:
-            row = rows.get(self.ids[shelf]) or Stock()
+            row = rows.get(self.ids[shelf])
             claimed = sum(n for where, n in self.held.values() if where == shelf)
-            assert (row.on_hand, row.reserved, row.unavailable, row.safety) == (
+            found = row and (row.on_hand, row.reserved, row.unavailable, row.safety)
+            assert (found or (0, 0, 0, 0)) == (
                 self.there[shelf], claimed, self.blocked[shelf], self.safety[shelf])  # fmt: skip
         assert set(Reservation.objects.values_list("id", flat=True)) == set(self.held)
 

@@ -1,33 +1,12 @@
-"""The only writer of stock.
+"""Claims on stock: taken only from what is free, moved without being given back in between."""
 
-Every change is one statement: the stock rows are locked in (product, location) order, changed
-under their condition, and each entry is written to the append-only ledger with what it left behind.
-"""
-
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 
-from config import outbox
-from inventory.models import Stock
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One line of the ledger: signed changes of the three buckets at one stock point."""
-
-    product: int
-    location: int
-    kind: str
-    on_hand: int = 0
-    reserved: int = 0
-    unavailable: int = 0
-    reason: str = ""
-    cause_type: str = ""
-    cause_id: int | None = None
-    key: str | None = None
+from inventory.ledger.entries import Entry, NotEnough, post
 
 
 @dataclass(frozen=True)
@@ -51,121 +30,8 @@ class Reserved:
     quantity: int
 
 
-class NotEnough(Exception):
-    """The change would take a bucket below what it holds; `rows` are (product, location) pairs."""
-
-    def __init__(self, rows: Sequence[tuple[int, int]]) -> None:
-        self.rows = list(rows)
-        super().__init__(f"not enough stock for {self.rows} (product, stock point)")
-
-
 class ClaimGone(Exception):
     """A reservation that was to be released or shipped does not exist any more."""
-
-
-_POST = """
-WITH entry AS (
-    SELECT * FROM unnest(%(product)s::bigint[], %(location)s::bigint[], %(kind)s::text[],
-        %(on_hand)s::int[], %(reserved)s::int[], %(unavailable)s::int[], %(reason)s::text[],
-        %(cause_type)s::text[], %(cause_id)s::bigint[], %(key)s::text[])
-      WITH ORDINALITY AS e(product_id, location_id, kind, on_hand, reserved, unavailable, reason,
-                           cause_type, cause_id, key, n)
-), total AS (
-    SELECT product_id, location_id, sum(on_hand) AS on_hand, sum(reserved) AS reserved,
-           sum(unavailable) AS unavailable
-      FROM entry GROUP BY product_id, location_id
-), locked AS (
-    SELECT s.id, s.product_id, s.location_id FROM inventory_stock s
-      JOIN total USING (product_id, location_id)
-     ORDER BY s.product_id, s.location_id FOR NO KEY UPDATE OF s
-), moved AS (
-    UPDATE inventory_stock s
-       SET on_hand = s.on_hand + t.on_hand, reserved = s.reserved + t.reserved,
-           unavailable = s.unavailable + t.unavailable, updated_at = now()
-      FROM locked k JOIN total t USING (product_id, location_id)
-     WHERE s.id = k.id AND s.on_hand + t.on_hand >= 0 AND s.reserved + t.reserved >= 0
-       AND s.unavailable + t.unavailable >= 0
-    RETURNING s.product_id, s.location_id, s.on_hand, s.reserved, s.unavailable,
-              t.on_hand AS t_on_hand, t.reserved AS t_reserved, t.unavailable AS t_unavailable
-), logged AS (
-    INSERT INTO inventory_stockmovement (product_id, location_id, kind, on_hand, reserved,
-        unavailable, on_hand_after, reserved_after, unavailable_after, reason, cause_type, cause_id,
-        key, actor, created_at)
-    SELECT e.product_id, e.location_id, e.kind, e.on_hand, e.reserved, e.unavailable,
-           m.on_hand - m.t_on_hand + sum(e.on_hand) OVER w,
-           m.reserved - m.t_reserved + sum(e.reserved) OVER w,
-           m.unavailable - m.t_unavailable + sum(e.unavailable) OVER w,
-           e.reason, e.cause_type, e.cause_id, e.key, %(actor)s, now()
-      FROM entry e JOIN moved m USING (product_id, location_id)
-    WINDOW w AS (PARTITION BY e.product_id, e.location_id ORDER BY e.n)
-)
-SELECT product_id, location_id, on_hand, reserved, unavailable FROM moved
-"""
-
-
-def post(entries: Sequence[Entry], *, actor: str) -> list[tuple[int, int, int, int, int]]:
-    """Write entries to the ledger and move the stock with them, all or nothing.
-
-    Returns (product, location, on_hand, reserved, unavailable) as they are afterwards. Missing
-    stock rows are made first. Raises NotEnough when a bucket would fall below zero, and
-    django.db.IntegrityError when an entry's key was posted before. Where the new stock no longer
-    covers its claims, the work "shortage" is written in the same transaction.
-    """
-    if not entries:
-        return []
-    with transaction.atomic():
-        rows = _post(entries, actor)
-        wanted = {(e.product, e.location) for e in entries}
-        missing = wanted - {row[:2] for row in rows}
-        if missing:
-            raise NotEnough(sorted(missing))
-        losing = {
-            (e.product, e.location) for e in entries if e.on_hand - e.reserved < e.unavailable
-        }
-        _call_for_cover([row for row in rows if row[:2] in losing and row[3] > row[2] - row[4]])
-    return rows
-
-
-def _post(entries: Sequence[Entry], actor: str) -> list[Any]:
-    _make_missing_rows(e for e in entries if e.on_hand > 0)
-    fields = ("product", "location", "kind", "on_hand", "reserved", "unavailable", "reason")
-    params: dict[str, Any] = {
-        name: [getattr(e, name) for e in entries]
-        for name in (*fields, "cause_type", "cause_id", "key")
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(_POST, {**params, "actor": actor})
-        return cursor.fetchall()
-
-
-def _make_missing_rows(entries: Iterable[Entry]) -> None:
-    pairs = sorted({(e.product, e.location) for e in entries})
-    if not pairs:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO inventory_stock (product_id, location_id, on_hand, reserved, unavailable,"
-            " safety, updated_at) SELECT p, l, 0, 0, 0, 0, now()"
-            " FROM unnest(%s::bigint[], %s::bigint[]) AS u(p, l)"
-            " ORDER BY p, l ON CONFLICT (product_id, location_id) DO NOTHING",
-            [[p for p, _ in pairs], [loc for _, loc in pairs]],
-        )
-
-
-def _call_for_cover(short: Sequence[Any]) -> None:
-    if not short:
-        return
-    stock = Stock.objects.filter(
-        product_id__in=[row[0] for row in short], location_id__in=[row[1] for row in short]
-    ).values_list("product_id", "location_id", "id")
-    ids = {(product, location): pk for product, location, pk in stock}
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_current_xact_id()::text")
-        cause = f"tx:{cursor.fetchone()[0]}"
-    outbox.put_many(
-        ("shortage", ids[row[0], row[1]], cause, {"product": row[0], "location": row[1]})
-        for row in short
-    )
 
 
 # A claim is granted only from what is free: on hand, less unavailable, safety and other claims.
@@ -193,7 +59,7 @@ WITH claim AS (
         actor, created_at)
     SELECT c.product_id, c.location_id, 'reserve', 0, c.quantity, 0, g.on_hand,
            g.reserved - g.total + sum(c.quantity) OVER w, g.unavailable, '', %(owner_type)s,
-           c.owner_id, %(actor)s, now()
+           c.owner_id, %(actor)s, clock_timestamp()
       FROM claim c JOIN granted g USING (product_id, location_id)
     WINDOW w AS (PARTITION BY c.product_id, c.location_id ORDER BY c.n)
 ), numbered AS (
@@ -276,7 +142,7 @@ WITH claim AS (
         actor, created_at)
     SELECT e.product_id, e.location_id, e.kind, 0, e.units, 0, m.on_hand,
            m.reserved - m.units + sum(e.units) OVER w, m.unavailable, e.reason, e.cause_type,
-           e.cause_id, %(actor)s, now()
+           e.cause_id, %(actor)s, clock_timestamp()
       FROM entry e JOIN moved m USING (product_id, location_id)
     WINDOW w AS (PARTITION BY e.product_id, e.location_id ORDER BY e.kind, e.n)
 ), gone AS (
@@ -374,20 +240,3 @@ def _end(reservations: Sequence[int]) -> list[Any]:
         gone = sorted(set(reservations) - {row[0] for row in rows})
         raise ClaimGone(f"claims {gone} were ended before")
     return sorted(rows, key=lambda row: (row[1], row[2], row[0]))
-
-
-def set_levels(levels: Sequence[tuple[int, int, int, int | None]]) -> None:
-    """Set planning figures (product, location, safety, target); what is there does not move.
-
-    Rows that do not exist are made empty, so a stock point can have a level before its first unit.
-    """
-    rows = sorted(levels, key=lambda level: level[:2])
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO inventory_stock (product_id, location_id, on_hand, reserved, unavailable,"
-            " safety, target, updated_at) SELECT p, l, 0, 0, 0, s, t, now()"
-            " FROM unnest(%s::bigint[], %s::bigint[], %s::int[], %s::int[]) AS u(p, l, s, t)"
-            " ON CONFLICT (product_id, location_id) DO UPDATE"
-            " SET safety = excluded.safety, target = excluded.target, updated_at = now()",
-            [[row[i] for row in rows] for i in range(4)],
-        )

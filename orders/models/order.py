@@ -11,9 +11,9 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
-from rest_framework_api_key.models import AbstractAPIKey, BaseAPIKeyManager
 
-from inventory.models import Location, Product, StockPool
+from inventory.models import Location, Product
+from orders.models.channels import SalesChannel
 
 NUMBER_BASE = 100_000
 
@@ -21,84 +21,6 @@ NUMBER_BASE = 100_000
 def money(**options: Any) -> models.DecimalField:
     """An amount in the order's currency; four places hold every ISO minor unit."""
     return models.DecimalField(max_digits=14, decimal_places=4, **options)
-
-
-class SalesChannel(models.Model):
-    """Where orders come from, and the pool of stock it may promise."""
-
-    class Kind(models.TextChoices):
-        WEB = "web", "web shop"
-        MOBILE = "mobile", "mobile app"
-        MARKETPLACE = "marketplace", "marketplace"
-        SOCIAL = "social", "social commerce"
-        TILL = "till", "store till"
-
-    class OnShortage(models.TextChoices):
-        REFUSE = "refuse", "refuse the order"
-        QUEUE = "queue", "accept and queue what is missing"
-
-    code = models.SlugField(max_length=32, unique=True)
-    name = models.CharField(max_length=100)
-    kind = models.CharField(max_length=12, choices=Kind)
-    pool = models.ForeignKey(StockPool, on_delete=models.PROTECT)
-    currency = models.CharField(max_length=3, default="EUR")
-    on_shortage = models.CharField(max_length=8, choices=OnShortage, default=OnShortage.REFUSE)
-    shopify_secret = models.CharField(
-        max_length=128, blank=True, help_text="signs this shop's webhooks; empty: none accepted"
-    )
-    active = models.BooleanField(default=True)
-
-    class Meta:
-        ordering: ClassVar = ["code"]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class ApiKeyManager(BaseAPIKeyManager):
-    """Finds a key with its channel, which every order needs, in one statement."""
-
-    def get_queryset(self) -> models.QuerySet:
-        return super().get_queryset().select_related("channel")
-
-
-class ApiKey(AbstractAPIKey):
-    """A key of a channel (orders) or of a stock point (its work). Stored hashed, shown once."""
-
-    channel = models.ForeignKey(
-        SalesChannel, null=True, blank=True, on_delete=models.CASCADE, related_name="keys"
-    )
-    location = models.ForeignKey(
-        Location, null=True, blank=True, on_delete=models.CASCADE, related_name="keys"
-    )
-    scopes = ArrayField(models.CharField(max_length=32), default=list)
-
-    objects = ApiKeyManager()  # type: ignore[assignment,misc]
-
-    class Meta(AbstractAPIKey.Meta):
-        verbose_name = "API key"
-        constraints: ClassVar = [
-            models.CheckConstraint(
-                condition=Q(channel=None) ^ Q(location=None), name="apikey_one_owner"
-            )
-        ]
-
-
-class StaffLocation(models.Model):
-    """A person who works at a stock point sees that stock point's work and nothing else's."""
-
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="staff_locations"
-    )
-    location = models.ForeignKey(Location, on_delete=models.CASCADE, related_name="staff")
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["user", "location"], name="staff_location_once")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.user} at {self.location}"
 
 
 class Customer(models.Model):
@@ -250,6 +172,7 @@ class Allocation(models.Model):
 
     class Queue(models.TextChoices):
         ROUTING = "routing", "to route"
+        BACKORDER = "backorder", "waits for supply"
         UNFILLABLE = "unfillable", "unfillable"
         PICKUP_REFUSED = "pickup_refused", "pick-up refused"
 
@@ -272,6 +195,10 @@ class Allocation(models.Model):
         related_name="allocation",
     )
     attempt = models.PositiveSmallIntegerField(default=0, help_text="how often it was offered")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL,
+        help_text="who looks after it while it waits",
+    )  # fmt: skip
     since = models.DateTimeField(default=timezone.now, help_text="in this state since")
 
     class Meta:
