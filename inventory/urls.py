@@ -1,7 +1,5 @@
 """REST paths of inventory, under api/v1/."""
 
-from django.urls import path
+from django.urls import URLPattern
 
-from inventory import api
-
-urlpatterns = [path("availability", api.AvailabilityView.as_view())]
+urlpatterns: list[URLPattern] = []

@@ -8,7 +8,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from orders.api import OneOrder
+from orders.api.orders import OneOrder
 from routing import cards
 from routing.models import Decision
 

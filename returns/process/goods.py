@@ -282,14 +282,14 @@ def _set_aside(
     board: _Board, location: Location, pk: int, grade: str, units: int
 ) -> list[ledger.Entry]:
     """It stays on hand and unavailable, but is no longer to be inspected."""
-    cause = {"cause_type": "return_line", "cause_id": pk, "reason": f"quarantine: grade {grade}"}
-    product = board.lines[pk].order_line.product_id
+    product, reason = board.lines[pk].order_line.product_id, f"quarantine: grade {grade}"
     key = f"quarantine:{pk}:{location.pk}:{grade}:{board.at(pk, grade)}"
     return [
         ledger.Entry(product, location.pk, Kind.UNBLOCK, unavailable=-units,
-                     bucket="quality_control", **cause),
+                     bucket="quality_control", reason=reason, cause_type="return_line",
+                     cause_id=pk),
         ledger.Entry(product, location.pk, Kind.BLOCK, unavailable=units, bucket="quarantine",
-                     key=key, **cause),
+                     reason=reason, cause_type="return_line", cause_id=pk, key=key),
     ]  # fmt: skip
 
 

@@ -64,7 +64,8 @@ def everything():
 
 def test_each_entry_says_what_it_changed_and_what_it_left_behind(shelf):
     ledger.post(
-        [shelf.entry("TEE", on_hand=5), shelf.entry("TEE", "block", unavailable=2, bucket="damaged"),
+        [shelf.entry("TEE", on_hand=5),
+         shelf.entry("TEE", "block", unavailable=2, bucket="damaged"),
          shelf.entry("TEE", on_hand=-3, reason="broken", cause_type="job", cause_id=7)],
         actor="lea",
     )  # fmt: skip
@@ -124,7 +125,7 @@ def test_one_key_is_posted_once(shelf):
                                     "DELETE FROM inventory_stockmovement WHERE false"])  # fmt: skip
 def test_the_ledger_cannot_be_rewritten(company, change):
     with (
-        pytest.raises(DatabaseError, match="append-only|permission denied"),
+        pytest.raises(DatabaseError, match=r"append-only|permission denied"),
         transaction.atomic(),
         connection.cursor() as cursor,
     ):

@@ -1,4 +1,4 @@
-"""REST: what a channel can promise now."""
+"""What a channel can promise now."""
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers

@@ -1,4 +1,4 @@
-"""The console's view of stock: facts to read, master data to edit, adjustments as actions."""
+"""Stock, the ledger and the claims: facts to read, changed by actions."""
 
 from typing import Any
 
@@ -7,79 +7,16 @@ from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
-from import_export.admin import ImportExportModelAdmin
-from unfold.contrib.import_export.forms import ExportForm, ImportForm
 
 from config import forms
-from config.console import (
-    ModelAdmin,
-    ReadOnlyAdmin,
-    Tabs,
-    TabularInline,
-    action,
-    badge,
-    display,
-    found,
-    tabs,
-)
+from config.console import ReadOnlyAdmin, Tabs, action, badge, display, found, tabs
 from inventory import ledger
-from inventory.models import (
-    Location,
-    PoolLocation,
-    Product,
-    Reservation,
-    Stock,
-    StockMovement,
-    StockPool,
-    Supply,
-)
-from inventory.resources import ProductResource
+from inventory.models import Reservation, Stock, StockMovement
 
 REASONS = [
     ("found", "found"), ("lost", "lost"), ("damaged", "damaged"), ("stolen", "stolen"),
     ("sample", "sample"), ("correction", "correction of a mistake"),
 ]  # fmt: skip
-
-
-@admin.register(Product)
-class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
-    """SKUs; big files go through import with a preview."""
-
-    resource_classes = (ProductResource,)
-    import_form_class = ImportForm
-    export_form_class = ExportForm
-    list_display = ("sku", "name", "color", "size", "category", "price", "gtin", "active")
-    list_filter = ("category", "active")
-    search_fields = ("sku", "gtin", "name", "style")
-
-
-@admin.register(Location)
-class LocationAdmin(ModelAdmin):
-    """Stock points; the switches act at once."""
-
-    list_display = ("code", "name", "kind", "country", "timezone", "capacity_per_day", "online",
-                    "active")  # fmt: skip
-    list_filter = ("kind", "country", "online", "active")
-    search_fields = ("code", "name", "city")
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False  # history stays readable: close it with "active" instead
-
-
-class PoolLocationInline(TabularInline):
-    """The stock points of a pool."""
-
-    model = PoolLocation
-    autocomplete_fields = ("location",)
-
-
-@admin.register(StockPool)
-class StockPoolAdmin(ModelAdmin):
-    """What channels may promise from."""
-
-    list_display = ("code", "name")
-    inlines = (PoolLocationInline,)
-    search_fields = ("code", "name")
 
 
 LEVELS = [("short", "claims exceed what is there"), ("out", "nothing free"),
@@ -213,15 +150,3 @@ class ReservationAdmin(ReadOnlyAdmin):
     list_select_related = ("product", "location")
     search_fields = ("product__sku",)
     ordering = ("-id",)
-
-
-@admin.register(Supply)
-class SupplyAdmin(ReadOnlyAdmin):
-    """Purchase orders on their way."""
-
-    list_display = ("reference", "supplier", "location", "product", "quantity", "received", "eta",
-                    "state")  # fmt: skip
-    list_filter = ("state", "location", "supplier")
-    list_select_related = ("supplier", "location", "product")
-    search_fields = ("reference", "product__sku")
-    ordering = ("eta",)

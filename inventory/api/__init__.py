@@ -1,0 +1,1 @@
+"""REST: stock and everything that changes it."""

@@ -1,0 +1,1 @@
+"""REST for channels: orders, and what can be promised."""
