@@ -22,6 +22,7 @@ from rest_framework.exceptions import (
     ErrorDetail,
     NotFound,
     ParseError,
+    PermissionDenied,
     UnsupportedMediaType,
     ValidationError,
 )
@@ -190,6 +191,21 @@ def pointer_to(parent: str, name: object) -> str:
     """The JSON pointer (RFC 6901) of a member; safe to print, however wrong the name is."""
     text = str(name).encode("utf-8", "replace").decode().replace("\x00", "?")[:_SHOWN]
     return f"{parent}/{text.replace('~', '~0').replace('/', '~1')}"
+
+
+# --- callers --------------------------------------------------------------------------------------
+
+
+def own_location(request: Request) -> int | None:
+    """The stock point a key is bound to; None for the company's own systems, which see all.
+
+    A channel's key gets 403: channels sell stock, they do not set it.
+    """
+    if request.auth.channel_id is not None:  # type: ignore[union-attr]
+        raise PermissionDenied(
+            "This is a channel's key; a stock point's or the company's is needed."
+        )
+    return request.auth.location_id  # type: ignore[union-attr]
 
 
 # --- lists ---------------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ if TYPE_CHECKING:  # DRF's views import this module through the settings
     from rest_framework.views import APIView
 
 CHANNEL_SCOPES = ["orders", "availability", "returns"]
-LOCATION_SCOPES = ["fulfillment", "returns"]
+LOCATION_SCOPES = ["fulfillment", "returns", "stock"]
+COMPANY_SCOPES = ["stock"]  # the company's own systems: ERP, WMS of several stock points
 
 
 class ApiKeyAuthentication(BaseAuthentication):

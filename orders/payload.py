@@ -12,6 +12,7 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from config.api import Problems, check_texts
+from config.payload import Strict, Units
 from orders.models import Order
 from orders.money import is_country, is_currency, rounded
 
@@ -21,29 +22,6 @@ NOTHING = Decimal("0.0000")  # as a given zero is read, so that leaving it out i
 MAX_METADATA = 100
 MAX_AMOUNT = Decimal(10) ** 10  # what a money column holds, in whole units of a currency
 _AMOUNT = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
-
-
-class Strict(serializers.Serializer):
-    """A serializer that refuses fields it does not know: a typo is an error, not a default."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, Mapping):
-            unknown = sorted(set(data) - set(self.fields))
-            if unknown:
-                raise serializers.ValidationError(
-                    {name: serializers.ErrorDetail("unknown field", "unknown_field")
-                     for name in unknown[:20]}
-                )  # fmt: skip
-        return super().to_internal_value(data)
-
-
-class Units(serializers.IntegerField):
-    """A whole number of units written as a JSON integer: no 1.0, no "1", no true."""
-
-    def to_internal_value(self, data: Any) -> int:
-        if type(data) is not int:
-            self.fail("invalid")
-        return super().to_internal_value(data)
 
 
 class Money(serializers.DecimalField):

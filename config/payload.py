@@ -1,0 +1,63 @@
+"""What a call may hold: strict objects, whole units, and many rows with an answer for each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+
+from config.problems import flat
+
+MAX_ROWS = 1000
+
+
+class Strict(serializers.Serializer):
+    """A serializer that refuses fields it does not know: a typo is an error, not a default."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            unknown = sorted(set(data) - set(self.fields))
+            if unknown:
+                raise serializers.ValidationError(
+                    {name: serializers.ErrorDetail("unknown field", "unknown_field")
+                     for name in unknown[:20]}
+                )  # fmt: skip
+        return super().to_internal_value(data)
+
+
+class Units(serializers.IntegerField):
+    """A whole number of units written as a JSON integer: no 1.0, no "1", no true."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if type(data) is not int:
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a call: its validated values, or what is wrong with it (None then)."""
+
+    index: int
+    value: Mapping[str, Any] | None
+    problems: list[dict[str, str]] = field(default_factory=list)
+
+
+def each(data: Any, serializer: type[serializers.Serializer], *, key: str = "rows") -> list[Row]:
+    """Validate every row of `{key: [...]}` by itself, so that one bad row stops no other.
+
+    Raises ValidationError when there are no rows, or more than 1,000, or other keys.
+    """
+    rows = data.get(key) if isinstance(data, Mapping) else None
+    if not isinstance(rows, list) or not 0 < len(rows) <= MAX_ROWS or set(data) != {key}:
+        raise ValidationError({key: f"send {{{key!r}: [...]}} with 1 to {MAX_ROWS} rows"})
+    form = serializer()  # one for all rows: copying its fields anew for each is most of the work
+    return [_row(form, index, row) for index, row in enumerate(rows)]
+
+
+def _row(form: serializers.Serializer, index: int, row: Any) -> Row:
+    try:
+        return Row(index, form.run_validation(row))
+    except ValidationError as error:
+        return Row(index, None, list(flat(error.detail)))
