@@ -6,9 +6,21 @@ them. Most also stand as constraints in the database: the queries are the second
 
 from django.db import connection
 
+from inventory.models.stock import BUCKETS
 from orders.money import minor_unit
 
 Rows = list[tuple]
+
+# Units that were unavailable before reasons were kept are in quarantine.
+_NO_REASON = " OR bucket = ''"
+_BUCKET_SUMS = ", ".join(
+    f"sum(unavailable) FILTER (WHERE bucket = '{name}'"
+    f"{_NO_REASON if name == 'quarantine' else ''}) AS {name}"
+    for name in BUCKETS
+)
+_BUCKETS_OF_S, _BUCKETS_OF_M = (
+    ", ".join(f"coalesce({table}.{name}, 0)" for name in BUCKETS) for table in "sm"
+)
 
 INVARIANTS: dict[str, str] = {
     "I01 stock is never negative, nor claimed beyond what is there without work on it": """
@@ -21,17 +33,17 @@ SELECT s.product_id, s.location_id, s.on_hand, s.unavailable, s.reserved FROM in
 SELECT product_id, location_id, coalesce(s.reserved, 0) AS counter, coalesce(r.q, 0) AS claims
   FROM inventory_stock s
   FULL JOIN (SELECT product_id, location_id, sum(quantity) AS q FROM inventory_reservation
-              GROUP BY 1, 2) r USING (product_id, location_id)
+              WHERE location_id IS NOT NULL GROUP BY 1, 2) r USING (product_id, location_id)
  WHERE coalesce(s.reserved, 0) <> coalesce(r.q, 0)""",
-    "I03 every bucket is the sum of the ledger": """
+    "I03 every bucket is the sum of the ledger": f"""
 SELECT product_id, location_id, s.on_hand, m.on_hand, s.reserved, m.reserved, s.unavailable,
-       m.unavailable
+       m.unavailable, s.safety, m.safety
   FROM inventory_stock s
   FULL JOIN (SELECT product_id, location_id, sum(on_hand) AS on_hand, sum(reserved) AS reserved,
-                    sum(unavailable) AS unavailable
+                    sum(unavailable) AS unavailable, sum(safety) AS safety, {_BUCKET_SUMS}
                FROM inventory_stockmovement GROUP BY 1, 2) m USING (product_id, location_id)
- WHERE (coalesce(s.on_hand, 0), coalesce(s.reserved, 0), coalesce(s.unavailable, 0))
-    <> (coalesce(m.on_hand, 0), coalesce(m.reserved, 0), coalesce(m.unavailable, 0))""",
+ WHERE (coalesce(s.on_hand, 0), coalesce(s.reserved, 0), coalesce(s.safety, 0), {_BUCKETS_OF_S})
+    <> (coalesce(m.on_hand, 0), coalesce(m.reserved, 0), coalesce(m.safety, 0), {_BUCKETS_OF_M})""",
     "I04 every ordered unit is in exactly one slice, and a slice holds exactly its claim": """
 SELECT 'line' AS what, l.id, l.quantity, coalesce(sum(a.quantity), 0) FROM orders_orderline l
   LEFT JOIN orders_allocation a ON a.line_id = l.id
@@ -40,13 +52,18 @@ UNION ALL
 SELECT 'claim', a.id, a.quantity, r.quantity
   FROM orders_allocation a JOIN orders_orderline l ON l.id = a.line_id
   JOIN inventory_reservation r ON r.id = a.reservation_id
- WHERE (a.quantity, a.location_id, l.product_id) <> (r.quantity, r.location_id, r.product_id)
+ WHERE (a.quantity, a.location_id, l.product_id)
+       IS DISTINCT FROM (r.quantity, r.location_id, r.product_id)
     OR l.order_id <> a.order_id""",
     "I05 no dead claim holds stock": """
 SELECT r.id, r.owner_type, r.owner_id, o.state, r.expires_at FROM inventory_reservation r
   LEFT JOIN orders_allocation a ON a.reservation_id = r.id
   LEFT JOIN orders_order o ON o.id = a.order_id
  WHERE (r.owner_type = 'order' AND (a.id IS NULL OR o.state <> 'open' OR o.id <> r.owner_id))
+    OR (r.owner_type = 'basket' AND NOT EXISTS (
+        SELECT 1 FROM orders_basket b WHERE b.id = r.owner_id))
+    OR (r.owner_type = 'hot' AND NOT EXISTS (
+        SELECT 1 FROM inventory_stock s WHERE s.id = r.owner_id AND s.hot > 0))
     OR r.expires_at < now() - interval '10 minutes'""",
     "I06 each unit that left is in one parcel and left the shelf once": """
 SELECT 'no parcel' AS what, a.id, a.quantity, coalesce(p.quantity, 0) FROM orders_allocation a

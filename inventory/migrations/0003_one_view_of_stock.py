@@ -763,6 +763,14 @@ class Migration(migrations.Migration):
             index=models.Index(condition=models.Q(('reserved__gt', django.db.models.expressions.CombinedExpression(models.F('on_hand'), '-', models.F('unavailable')))), fields=['location'], name='stock_short'),
         ),
         migrations.RunSQL(
+            "INSERT INTO inventory_stockmovement (product_id, location_id, kind, on_hand, reserved,"
+            " unavailable, safety, on_hand_after, reserved_after, unavailable_after, safety_after,"
+            " reason, cause_type, actor, created_at) SELECT product_id, location_id, 'safety', 0, 0,"
+            " 0, safety, on_hand, reserved, unavailable, safety, 'as it was', '', 'upgrade',"
+            " clock_timestamp() FROM inventory_stock WHERE safety > 0",
+            migrations.RunSQL.noop,
+        ),
+        migrations.RunSQL(
             "UPDATE inventory_supply SET first_eta = eta;"
             "UPDATE inventory_stock SET own_safety = safety;"
             "UPDATE inventory_stock s SET moved_at = (SELECT max(m.created_at)"

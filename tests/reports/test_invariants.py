@@ -17,6 +17,9 @@ from tests.fulfillment import stage
 from tests.returns import journeys
 
 
+pytestmark = pytest.mark.django_db
+
+
 @pytest.fixture(scope="module")
 def world(django_db_setup, django_db_blocker):
     """Orders in every room of the house, built once: each test takes back what it did to them."""
@@ -71,6 +74,7 @@ def run(lie):
         for (drop,) in cursor.fetchall():
             cursor.execute(drop)
         cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        cursor.execute(f"GRANT UPDATE, DELETE ON {table} TO CURRENT_USER")
         cursor.execute(lie)
         assert cursor.rowcount, lie
 
@@ -81,8 +85,8 @@ DELIVERED = "(SELECT id FROM orders_allocation WHERE state = 'delivered')"
 
 LIES = [
     ("I01", "UPDATE inventory_stock SET on_hand = -1 WHERE reserved = 0"),
-    ("I01", "UPDATE inventory_stock SET unavailable = on_hand WHERE reserved > 0"),
-    ("I01", "UPDATE inventory_stock SET unavailable = -1"),
+    ("I01", "UPDATE inventory_stock SET damaged = on_hand WHERE reserved > 0"),
+    ("I01", "UPDATE inventory_stock SET damaged = -1"),
     ("I02", "UPDATE inventory_stock SET reserved = reserved + 1 WHERE on_hand > 50"),
     ("I02", "DELETE FROM inventory_reservation WHERE quantity = 2"),
     ("I03", "UPDATE inventory_stock SET on_hand = on_hand + 1"),
