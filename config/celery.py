@@ -16,6 +16,9 @@ app.autodiscover_tasks()
 # Every periodic job first takes its slot (config.tasks.once), so two schedulers do no harm.
 app.conf.beat_schedule = {
     "tick": {"task": "config.tasks.tick", "schedule": 30.0},
+    "release-expired": {"task": "inventory.tasks.release_expired", "schedule": 5.0},
+    "seal-ledger": {"task": "inventory.tasks.seal_ledger", "schedule": 60.0},
+    "apply-stock-rules": {"task": "inventory.tasks.apply_stock_rules", "schedule": 300.0},
     "retry-unfillable": {"task": "routing.tasks.retry_unfillable", "schedule": 60.0},
     "check-invariants": {"task": "reports.tasks.check_invariants", "schedule": 6 * 3600.0},
     "prune": {"task": "config.tasks.prune", "schedule": 3600.0},

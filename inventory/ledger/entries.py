@@ -1,6 +1,6 @@
 """Entries of the ledger: every change of stock is posted here, all or nothing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,31 @@ class Entry:
     def __post_init__(self) -> None:
         if (self.unavailable != 0) != (self.bucket in BUCKETS):
             raise ValueError(f"{self.unavailable} unavailable units in the bucket {self.bucket!r}")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Units wanted at a stock point; `ref` comes back with the reservation that was made.
+
+    `hot`: the stock row is split for a hot sale (ledger/hot.py).
+    """
+
+    ref: int
+    product: int
+    location: int
+    quantity: int
+    owner_id: int
+    hot: bool = False
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """A claim that holds."""
+
+    ref: int
+    reservation: int
+    location: int
+    quantity: int
 
 
 class NotEnough(Exception):
@@ -135,6 +160,20 @@ def make_rows(entries: Iterable[Entry]) -> None:
             " FROM unnest(%s::bigint[], %s::bigint[]) AS u(p, l)"
             " ORDER BY p, l ON CONFLICT (product_id, location_id) DO NOTHING",
             [[p for p, _ in pairs], [loc for _, loc in pairs]],
+        )
+
+
+def lock_rows(pairs: Collection[tuple[int, int]]) -> None:
+    """Take stock rows (product, location) in order, before several changes in one transaction.
+
+    Who takes them first also keeps others from ending the claims that he is about to read.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT s.id FROM inventory_stock s JOIN unnest(%s::bigint[], %s::bigint[])"
+            " AS w(product_id, location_id) USING (product_id, location_id)"
+            " ORDER BY s.product_id, s.location_id FOR NO KEY UPDATE OF s",
+            [[product for product, _ in pairs], [location for _, location in pairs]],
         )
 
 
