@@ -42,10 +42,12 @@ def measure(only: str) -> Figures:
 
     call_command("migrate", verbosity=0)
     call_command("demo", company=True, verbosity=0)
-    from tests.benchmarks import availability, capture, routing
+    from tests.benchmarks import availability, capture, feeds, hot_sku, routing
 
     parts: dict[str, Callable[[], Figures]] = {
         "availability": availability.figures,
+        "hot_sku": hot_sku.figures,
+        "feeds": feeds.figures,
         "routing": routing.figures,
         "capture": capture.figures,
     }
