@@ -2,7 +2,7 @@
 # Needs Python 3.11 or newer, make and git; the rest is installed into .venv with checked hashes.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench lock clean
+.PHONY: help run test storm lint bench lock clean
 SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 
@@ -49,6 +49,7 @@ endef
 help:
 	@echo 'make run      start everything on http://127.0.0.1:8000 (PORT=8001 make run: elsewhere)'
 	@echo 'make test     lint, types, migrations and all tests (ARGS="-k name" chooses tests)'
+	@echo 'make storm    every pair of stock operations in every order of turns, and long storms'
 	@echo 'make lint     ruff and mypy only'
 	@echo 'make bench    measure (ONLY=name: one benchmark)'
 	@echo 'make lock     resolve the dependencies of pyproject.toml again (UPGRADE=1: to the newest)'
@@ -62,6 +63,10 @@ test: lint
 	$(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	$(PY) manage.py check
 	$(PY) -m pytest $(ARGS)
+
+storm:
+	$(call need,requirements-test.txt)
+	STORM=all $(PY) -m pytest tests/races tests/storms $(ARGS)
 
 lint:
 	$(call need,requirements-test.txt)

@@ -26,7 +26,7 @@ INVARIANTS: dict[str, str] = {
     "I01 stock is never negative, nor claimed beyond what is there without work on it": """
 SELECT s.product_id, s.location_id, s.on_hand, s.unavailable, s.reserved FROM inventory_stock s
  WHERE s.on_hand < 0 OR s.reserved < 0 OR s.unavailable < 0
-    OR (s.reserved > s.on_hand - s.unavailable AND NOT EXISTS (
+    OR (s.reserved > greatest(s.on_hand - s.unavailable, 0) AND NOT EXISTS (
         SELECT 1 FROM config_outboxrow w WHERE w.topic = 'shortage' AND w.subject = s.id
            AND w.done_at IS NULL AND w.dead_at IS NULL))""",
     "I02 the reserved counter is the sum of the claims": """
@@ -62,6 +62,10 @@ SELECT r.id, r.owner_type, r.owner_id, o.state, r.expires_at FROM inventory_rese
  WHERE (r.owner_type = 'order' AND (a.id IS NULL OR o.state <> 'open' OR o.id <> r.owner_id))
     OR (r.owner_type = 'basket' AND NOT EXISTS (
         SELECT 1 FROM orders_basket b WHERE b.id = r.owner_id))
+    OR (r.owner_type = 'transfer' AND NOT EXISTS (
+        SELECT 1 FROM inventory_transferline l JOIN inventory_transfer t ON t.id = l.transfer_id
+         WHERE l.id = r.owner_id AND (l.product_id, t.source_id) = (r.product_id, r.location_id)
+           AND t.state IN ('confirmed', 'shipped', 'partly')))
     OR (r.owner_type = 'hot' AND NOT EXISTS (
         SELECT 1 FROM inventory_stock s WHERE s.id = r.owner_id AND s.hot > 0))
     OR r.expires_at < now() - interval '10 minutes'""",
@@ -164,6 +168,9 @@ SELECT a.id, a.order_id, a.state, a.queue FROM orders_allocation a
             AND w.subject = a.order_id AND w.done_at IS NULL AND w.dead_at IS NULL)
         AND NOT EXISTS (SELECT 1 FROM orders_hold h WHERE h.order_id = a.order_id
             AND h.state = 'open' AND 'route' = ANY(h.blocks)))
+    OR (a.queue = 'backorder'
+        AND NOT EXISTS (SELECT 1 FROM inventory_reservation r
+            WHERE r.id = a.reservation_id AND r.supply_id IS NOT NULL))
     OR (a.queue = 'unfillable'
         AND (a.next_action_at IS NULL OR a.next_action_at < now() - interval '1 hour'))
     OR (a.state = 'allocated'
@@ -183,15 +190,67 @@ SELECT 'repeat' AS what, f.id, o.location_id FROM routing_refusal f
 UNION ALL
 SELECT 'too many', a.id, a.attempt FROM orders_allocation a WHERE a.attempt > 10
 UNION ALL
-SELECT 'capacity', f.location_id, count(*) FROM routing_offer f
-  JOIN inventory_location l ON l.id = f.location_id
- WHERE l.capacity_per_day IS NOT NULL AND f.counts AND f.day = (now() AT TIME ZONE l.timezone)::date
-   AND EXISTS (SELECT 1 FROM orders_allocation a WHERE a.id = ANY(f.slices)
-               AND a.location_id = f.location_id AND a.state NOT IN ('queued', 'canceled'))
- GROUP BY f.location_id, l.capacity_per_day HAVING count(*) > l.capacity_per_day""",
-    "I14 future stock is received at most once": """
-SELECT id, quantity, received FROM inventory_supply
- WHERE received > quantity OR (state = 'received' AND received = 0)""",
+SELECT 'capacity', l.id, given.orders FROM inventory_location l
+ CROSS JOIN LATERAL (SELECT (now() AT TIME ZONE l.timezone)::date AS day) d
+ CROSS JOIN (VALUES ('ship'), ('pickup')) AS m(delivery)
+ CROSS JOIN LATERAL inventory_capacity_of(l.id, d.day, m.delivery) c
+ CROSS JOIN LATERAL (  -- a limit that was lowered later holds for what was given out later
+       SELECT count(*) AS orders, sum(f.units) AS units,
+              max(coalesce(f.capacity, 2147483647)) AS most_orders,
+              max(coalesce(f.capacity_units, 2147483647)) AS most_units FROM routing_offer f
+        WHERE f.location_id = l.id AND f.day = d.day AND (c.shared OR f.delivery = m.delivery)
+          AND EXISTS (SELECT 1 FROM orders_allocation a WHERE a.id = ANY(f.slices)
+                       AND a.location_id = f.location_id
+                       AND a.state NOT IN ('queued', 'canceled'))) AS given
+ WHERE given.orders > c.orders AND given.orders > given.most_orders
+    OR given.units > c.units AND given.units > given.most_units""",
+    "I14 future stock is promised and received once, and what left on a transfer is there": """
+SELECT 'claims' AS what, s.id, s.claimed, coalesce(r.units, 0) FROM inventory_supply s
+  LEFT JOIN (SELECT supply_id, sum(quantity) AS units FROM inventory_reservation
+              WHERE supply_id IS NOT NULL GROUP BY 1) r ON r.supply_id = s.id
+ WHERE s.claimed <> coalesce(r.units, 0) OR (s.state <> 'open' AND s.claimed > 0)
+UNION ALL
+SELECT 'to come', s.id, s.claimed, s.quantity - s.received FROM inventory_supply s
+ WHERE s.claimed > greatest(s.quantity - s.received, 0) AND NOT EXISTS (
+       SELECT 1 FROM config_outboxrow w WHERE w.topic = 'supply' AND w.subject = s.id
+          AND w.done_at IS NULL AND w.dead_at IS NULL)
+UNION ALL
+SELECT 'held', r.id, r.quantity, r.owner_id FROM inventory_reservation r
+ WHERE r.owner_type = 'supply' AND NOT EXISTS (
+       SELECT 1 FROM config_outboxrow w WHERE w.topic = 'supply' AND w.subject = r.owner_id
+          AND w.done_at IS NULL AND w.dead_at IS NULL)
+UNION ALL
+SELECT 'receipts', s.id, s.received, coalesce(sum(r.quantity), 0) FROM inventory_supply s
+  LEFT JOIN inventory_supplyreceipt r ON r.supply_id = s.id
+ WHERE s.kind <> 'return' GROUP BY s.id HAVING s.received <> coalesce(sum(r.quantity), 0)
+UNION ALL
+SELECT 'ledger', r.id, r.quantity, coalesce(m.on_hand, 0) FROM inventory_supplyreceipt r
+  LEFT JOIN inventory_stockmovement m ON m.key = left('receipt:' || r.key, 100)
+ WHERE coalesce(m.on_hand, 0) <> r.quantity
+UNION ALL
+SELECT 'ended', id, received, 0 FROM inventory_supply
+ WHERE (state = 'received' AND received = 0) OR (state = 'canceled' AND received > 0)
+UNION ALL
+SELECT 'on the road', l.id, l.sent, l.received + l.refused + l.lost
+  FROM inventory_transferline l JOIN inventory_transfer t ON t.id = l.transfer_id
+ WHERE t.destination_id IS NOT NULL AND t.state IN ('draft', 'canceled', 'closed')
+   AND l.sent > l.received + l.refused + l.lost
+UNION ALL
+SELECT 'more sent than asked', l.id, l.quantity, l.sent + coalesce(r.units, 0)
+  FROM inventory_transferline l
+  LEFT JOIN (SELECT owner_id, sum(quantity) AS units FROM inventory_reservation
+              WHERE owner_type = 'transfer' GROUP BY 1) r ON r.owner_id = l.id
+ WHERE l.sent + coalesce(r.units, 0) > l.quantity
+UNION ALL
+SELECT 'ledger of a transfer', l.id, coalesce(-m.sent, 0), coalesce(m.came, 0)
+  FROM inventory_transferline l JOIN inventory_transfer t ON t.id = l.transfer_id
+  LEFT JOIN (SELECT cause_id, sum(on_hand) FILTER (WHERE kind = 'transfer_out') AS sent,
+                    sum(on_hand) FILTER (WHERE kind = 'transfer_in') AS came,
+                    sum(unavailable) AS damaged
+               FROM inventory_stockmovement WHERE cause_type = 'transfer_line' GROUP BY 1) m
+    ON m.cause_id = l.id
+ WHERE (CASE WHEN t.source_id IS NULL THEN 0 ELSE l.sent END, l.received + l.refused, l.refused)
+    <> (coalesce(-m.sent, 0), coalesce(m.came, 0), coalesce(m.damaged, 0))""",
     "I15 an order's state agrees with its units": """
 SELECT o.id, o.state, array_agg(DISTINCT a.state) FROM orders_order o
   JOIN orders_allocation a ON a.order_id = o.id
@@ -204,6 +263,21 @@ SELECT o.id FROM orders_order o
  WHERE NOT EXISTS (SELECT 1 FROM orders_orderevent e
                     WHERE e.order_id = o.id AND e.kind = 'order.received')
     OR NOT EXISTS (SELECT 1 FROM orders_allocation a WHERE a.order_id = o.id)""",
+    "I17 counts post what they decided, once, and nothing else": """
+SELECT 'ledger' AS what, l.id, l.posted, m.on_hand FROM inventory_countline l
+  LEFT JOIN (SELECT cause_id, sum(on_hand) AS on_hand FROM inventory_stockmovement
+              WHERE cause_type = 'count_line' GROUP BY 1) m ON m.cause_id = l.id
+ WHERE coalesce(l.posted, 0) <> coalesce(m.on_hand, 0)
+UNION ALL
+SELECT 'verdict', l.id, l.posted, l.count_id FROM inventory_countline l
+  JOIN inventory_count c ON c.id = l.count_id
+ WHERE (l.posted IS NOT NULL) <> (c.state = 'posted' AND l.decision = 'accept')
+    OR (c.state = 'posted' AND l.decision NOT IN ('accept', 'reject'))
+UNION ALL
+SELECT 'no line', m.id, m.on_hand, m.cause_id FROM inventory_stockmovement m
+ WHERE m.cause_type = 'count_line' AND NOT EXISTS (
+       SELECT 1 FROM inventory_countline l WHERE l.id = m.cause_id
+          AND l.product_id = m.product_id)""",
 }
 
 
