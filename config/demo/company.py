@@ -14,7 +14,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
 from django.utils import timezone
 
-from config.demo import catalog, network, people
+from config.demo import catalog, network, people, stockroom
 from inventory import ledger
 from inventory.models import Location, PoolLocation, Product, StockPool, Supply
 from orders.keys import CHANNEL_SCOPES, LOCATION_SCOPES
@@ -60,9 +60,11 @@ def load() -> dict[str, int]:
         users = _people(places)
         stock = _stock(products, places)
         supplies = _supplies(products, places)
+        more = stockroom.furnish(places)
         _write_facts(channels, places)
     return {"stock points": len(places), "products": len(products), "channels": len(channels),
-            "stock rows": stock, "purchase order lines": supplies, "people": users}  # fmt: skip
+            "stock rows": stock, "purchase order lines": supplies, "people": users,
+            **more}  # fmt: skip
 
 
 def _locations() -> dict[str, Location]:
@@ -153,7 +155,8 @@ def _supplies(products: dict[str, int], places: dict[str, Location]) -> int:
         Supply(
             reference=spec.reference, supplier=places[spec.supplier_code],
             location=places[spec.location_code], product_id=products[spec.sku],
-            quantity=spec.quantity, eta=today + timedelta(days=spec.eta_days_from_now),
+            quantity=spec.quantity, first_quantity=spec.quantity,
+            eta=today + timedelta(days=spec.eta_days_from_now),
             first_eta=today + timedelta(days=spec.eta_days_from_now),
         )
         for spec in catalog.purchase_orders(seed=SEED)
