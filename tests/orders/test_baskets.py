@@ -79,8 +79,8 @@ def test_the_same_basket_again_reserves_nothing_more_and_lasts_no_longer(shop):
 
 def test_what_was_not_bought_is_free_after_the_end(shop):
     shop.hold(("CAP", 2))
-    Basket.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    Reservation.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    Basket.objects.update(expires_at=timezone.now() - timedelta(minutes=1))
+    Reservation.objects.update(expires_at=timezone.now() - timedelta(minutes=1))
     assert expiry.sweep().released == 2
     assert reserved("CAP") == 0
     assert shop.hold(("CAP", 2), reference="cart-2").status_code == 200
