@@ -200,7 +200,7 @@ class CauseFilter(SimpleListFilter):
     parameter_name = "cause"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        causes = dict.fromkeys([*CAUSES.values(), "refused", "shortage", "manual"])
+        causes = dict.fromkeys([*CAUSES.values(), "refused", "shortage", "closed", "manual"])
         return [(cause, cause) for cause in causes]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
@@ -254,9 +254,10 @@ class RefusalAdmin(ReadOnlyAdmin):
 
 @register(Offer)
 class OfferAdmin(ReadOnlyAdmin):
-    """Parcels given to stock points, by their local day: what counts against a day's capacity."""
+    """Work given to stock points, by their local day: what counts against a day's capacity."""
 
-    list_display = ("day", "location", "order_", "lines", "units", "counts", "capacity")
+    list_display = ("day", "location", "order_", "lines", "units", "delivery", "capacity",
+                    "capacity_units")  # fmt: skip
     list_filter = ("location",)
     list_select_related = ("location", "order")
     ordering = ("-id",)

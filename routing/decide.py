@@ -10,12 +10,11 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import F
-from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from config import outbox
 from config.models import OutboxRow
-from inventory import ledger
+from inventory import counts, ledger
 from inventory.models import Location, Stock
 from orders import events, lifecycle
 from orders.models import Allocation, Order, OrderLine
@@ -145,8 +144,8 @@ def _allocate(placed: Sequence[Placed], moved: Mapping[int, int]) -> None:
     changes: dict[str, Any] = {}
     if moved:
         changes = {
-            "location_id": _by_slice(pieces, [one.location for one in placed]),
-            "reservation_id": _by_slice(
+            "location_id": lifecycle.per_slice(pieces, [one.location for one in placed]),
+            "reservation_id": lifecycle.per_slice(
                 pieces, [moved.get(piece.pk, piece.reservation_id) for piece in pieces]
             ),
         }
@@ -154,14 +153,6 @@ def _allocate(placed: Sequence[Placed], moved: Mapping[int, int]) -> None:
         pieces, S.ALLOCATED, queue="", queue_reason="", next_action_at=None,
         attempt=F("attempt") + 1, **changes,
     )  # fmt: skip
-
-
-def _by_slice(pieces: Sequence[Allocation], values: Sequence[int | None]) -> RawSQL:
-    """A value of its own for each slice, in one UPDATE."""
-    return RawSQL(
-        "(%s::bigint[])[array_position(%s::bigint[], orders_allocation.id)]",
-        [list(values), [piece.pk for piece in pieces]],
-    )
 
 
 def _tell(
@@ -207,6 +198,7 @@ def reroute(
         decision = _route_refused(order, actor=actor)
     if reason in ABOUT_STOCK:
         _block(refused, order=order, reason=reason, actor=actor)
+        _have_counted(refused, first=slices[0], reason=reason)
     return decision
 
 
@@ -267,3 +259,12 @@ def _block(units: Mapping[tuple[int, int], int], *, order: Order, reason: str, a
                            row.on_hand - row.unavailable)) > 0
     ]  # fmt: skip
     ledger.post(sorted(entries, key=lambda e: (e.product, e.location)), actor=actor)
+
+
+def _have_counted(units: Mapping[tuple[int, int], int], *, first: Allocation, reason: str) -> None:
+    """Ask the stock point to count what the books are wrong about; posting it ends the doubt."""
+    (location,) = {location for _, location in units}
+    counts.request(
+        location=location, products=[product for product, _ in units],
+        cause=f"refused: {Refusal.Reason(reason).label}", key=f"refusal:{location}:{first.pk}",
+    )  # fmt: skip

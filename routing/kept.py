@@ -10,7 +10,7 @@ from django.db import connection
 from psycopg.types.json import Jsonb
 
 from orders.models import Allocation
-from routing import engine
+from routing import capacity, engine
 from routing.claims import Lost, Placed
 from routing.models import Decision
 from routing.replay import Json, dumps
@@ -91,9 +91,9 @@ def _without_engine(waiting: Sequence[Waiting], words: str) -> Verdict:
 
 # --- writing it down -----------------------------------------------------------------------------
 
-# The parcels of a day are counted after its stock points were locked (claims.lock_capacity), so
-# this statement sees every parcel that another worker gave out before.
-_INSERT = """
+# What a day has taken is counted after its stock points were locked (claims.lock_capacity), so
+# this statement sees all that another worker gave out before.
+_INSERT = f"""
 WITH decision AS (
     INSERT INTO routing_decision (order_id, at, cause, rule_set_id, engine_version, outcome,
         sentence, inputs, result, probability, cost, kg_co2)
@@ -107,24 +107,23 @@ WITH decision AS (
                   %(line)s::bigint[], %(units)s::int[])
         AS o(location_id, day, slice_id, line_id, units)
      GROUP BY o.location_id, o.day
+), limited AS (
+    SELECT o.*, c.orders AS max_orders, c.units AS max_units, c.shared
+      FROM offered o
+     CROSS JOIN LATERAL inventory_capacity_of(o.location_id, o.day, %(delivery)s) AS c
 ), offer AS (
     INSERT INTO routing_offer (order_id, decision_id, location_id, day, slices, lines, units,
-                               counts, capacity)
-    SELECT %(order)s, d.id, o.location_id, o.day, o.ids, o.lines, o.units, %(counts)s,
-           l.capacity_per_day
-      FROM decision d, offered o JOIN inventory_location l ON l.id = o.location_id
-     WHERE CASE
-           WHEN NOT %(counts)s OR l.capacity_per_day IS NULL THEN true
-           WHEN l.capacity_per_day > (
-                SELECT count(*) FROM routing_offer f
-                 WHERE f.location_id = o.location_id AND f.day = o.day AND f.counts) THEN true
-           ELSE l.capacity_per_day > (  -- without those that were given back
-                SELECT count(*) FROM routing_offer f
-                 WHERE f.location_id = o.location_id AND f.day = o.day AND f.counts
-                   AND EXISTS (SELECT 1 FROM orders_allocation a
-                                WHERE a.id = ANY(f.slices) AND a.location_id = f.location_id
-                                  AND a.state NOT IN ('queued', 'canceled')))
-           END
+                               delivery, capacity, capacity_units)
+    SELECT %(order)s, d.id, o.location_id, o.day, o.ids, o.lines, o.units, %(delivery)s,
+           o.max_orders, o.max_units
+      FROM decision d, limited o
+     WHERE o.max_orders IS NULL AND o.max_units IS NULL
+        OR EXISTS (SELECT 1
+             FROM (SELECT o.location_id, o.day, o.max_orders AS orders, o.max_units AS units,
+                          o.shared, o.units AS more) AS c
+            CROSS JOIN {capacity.LOAD} AS load
+            WHERE (c.orders IS NULL OR load.orders < c.orders)
+              AND (c.units IS NULL OR load.units + c.more <= c.units))
     RETURNING location_id
 )
 SELECT d.id, (SELECT count(*) FROM offer) = (SELECT count(*) FROM offered) FROM decision d
@@ -164,7 +163,7 @@ def _params(decision: Decision, shot: Snapshot, placed: Sequence[Placed]) -> dic
     return {
         **{name: getattr(decision, name) for name in names},
         "order": decision.order_id, "rule_set": decision.rule_set_id,
-        "version": decision.engine_version, "counts": not shot.is_pickup,
+        "version": decision.engine_version, "delivery": shot.order.delivery,
         "inputs": Jsonb(decision.inputs, dumps=dumps),
         "result": Jsonb(decision.result, dumps=dumps),
         "location": [one.location for one in placed],

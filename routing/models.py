@@ -124,7 +124,7 @@ class Decision(models.Model):
 
 
 class Offer(models.Model):
-    """A stock point was given a parcel by a decision, on this local day of its own.
+    """A stock point was given a parcel or a pick-up by a decision, on this local day of its own.
 
     It counts against the day's capacity as long as one of its slices is at work there or has left;
     refused, requeued and canceled ones give their place back.
@@ -141,11 +141,15 @@ class Offer(models.Model):
     slices = ArrayField(models.BigIntegerField(), help_text="ids of the slices in it")
     lines = models.PositiveIntegerField()
     units = models.PositiveIntegerField()
-    counts = models.BooleanField(
-        default=True, help_text="takes a place of the day; what is picked up is no parcel"
-    )
+    delivery = models.CharField(
+        max_length=8, default="ship", db_default="ship",
+        help_text="which capacity of the day it takes",
+    )  # fmt: skip
     capacity = models.PositiveIntegerField(
-        null=True, help_text="parcels the stock point took that day, as it was then"
+        null=True, help_text="orders the stock point took that day, as it was then"
+    )
+    capacity_units = models.PositiveIntegerField(
+        null=True, help_text="units the stock point took that day, as it was then"
     )
 
     class Meta:

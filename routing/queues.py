@@ -109,11 +109,44 @@ SELECT (SELECT count(*) FROM pushed), array(SELECT order_id FROM hopeful ORDER B
 """
 RETRY_AT_ONCE = 2000
 
+# Supplies with promises whose product is free now where one of their orders may be served from;
+# and supplies with units left that unfillable units without any claim could wait for.
+_FOUND_EARLY = """
+SELECT r.supply_id
+  FROM orders_allocation a
+  JOIN inventory_reservation r ON r.id = a.reservation_id AND r.supply_id IS NOT NULL
+  JOIN orders_order o ON o.id = a.order_id
+  JOIN orders_saleschannel c ON c.id = o.channel_id
+ WHERE a.state = 'queued' AND a.queue = 'backorder' AND EXISTS (
+       SELECT 1 FROM inventory_stock s
+         JOIN inventory_poollocation m ON m.location_id = s.location_id AND m.pool_id = c.pool_id
+         JOIN inventory_location l ON l.id = s.location_id AND l.active AND l.online
+        WHERE s.product_id = r.product_id
+          AND s.on_hand - s.unavailable - s.safety - s.reserved - m.buffer > 0
+          AND (o.delivery = 'ship' AND l.can_ship
+               OR o.delivery = 'pickup' AND l.can_pickup AND l.id = o.pickup_location_id))
+ UNION
+SELECT s.id
+  FROM orders_allocation a
+  JOIN orders_orderline n ON n.id = a.line_id
+  JOIN orders_order o ON o.id = a.order_id
+  JOIN orders_saleschannel c ON c.id = o.channel_id AND c.on_shortage <> 'refuse'
+  JOIN inventory_supply s ON s.product_id = n.product_id AND s.state = 'open' AND s.promisable
+   AND s.quantity - s.received > s.claimed
+  JOIN inventory_poollocation m ON m.location_id = s.location_id AND m.pool_id = c.pool_id
+  JOIN inventory_location l ON l.id = s.location_id AND l.active AND l.online
+   AND (o.delivery = 'ship' AND l.can_ship
+        OR o.delivery = 'pickup' AND l.can_pickup AND l.id = o.pickup_location_id)
+ WHERE a.state = 'queued' AND a.queue = 'unfillable' AND a.reservation_id IS NULL
+ ORDER BY 1 LIMIT %s
+"""
+
 
 def retry_due() -> dict[str, int]:
     """Ring "route" for orders with due unfillable units that have a hope now; the rest waits on.
 
-    One statement whatever their number, and one for the work. Returns {"due", "rung"}.
+    And "supply" where stock turned up before it, or unfillable units may wait for it. Two
+    statements whatever their number, and one for the work. Returns {"due", "rung", "supplies"}.
     """
     now = timezone.now()
     with transaction.atomic(), connection.cursor() as cursor:
@@ -126,5 +159,10 @@ def retry_due() -> dict[str, int]:
         )  # fmt: skip
         due, orders = cursor.fetchone()
         cause = f"retry:{now.isoformat()}"
-        outbox.put_many(("route", order, cause, {"event": "retry"}) for order in orders)
-    return {"due": due, "rung": len(orders)}
+        cursor.execute(_FOUND_EARLY, [RETRY_AT_ONCE])
+        early = [row[0] for row in cursor.fetchall()]
+        outbox.put_many(
+            [("route", order, cause, {"event": "retry"}) for order in orders]
+            + [("supply", supply, cause, {"event": "retry"}) for supply in early]
+        )
+    return {"due": due, "rung": len(orders), "supplies": len(early)}

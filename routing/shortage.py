@@ -7,8 +7,10 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from config import outbox
-from inventory.models import Location
-from orders import events, lifecycle
+from inventory import transfers
+from inventory.ledger import hot
+from inventory.models import Location, Stock
+from orders import baskets, events, lifecycle
 from orders.models import Allocation, Order
 from routing import queues
 from routing.queues import Wait
@@ -33,6 +35,7 @@ SELECT id, order_id, short FROM (
 def requeue(*, stock: int, product: int, location: int, work: int, actor: str) -> list[int]:
     """Take claims from the newest slices until the rest is covered; their orders are routed anew.
 
+    Who has not bought gives way before any order does: a hot sale, baskets, transfers to be sent.
     Orders are locked in id order before any stock, and routed by rows of work of their own: one
     transaction that routed several would take stock rows out of order. `stock` is the id of the
     row of product and location, `work` the one of the work that asks.
@@ -40,7 +43,8 @@ def requeue(*, stock: int, product: int, location: int, work: int, actor: str) -
     """
     with transaction.atomic(savepoint=False):
         orders = {order for _, order, _ in _newest(product, location)}
-        _lock(orders)
+        lock(orders)
+        _spare_orders(product, location, actor=actor)
         giving, short = _giving_way(product, location, orders)
         if short > 0 and _newest(product, location):  # others stand in for who got away meanwhile
             row = {"product": product, "location": location}
@@ -49,11 +53,25 @@ def requeue(*, stock: int, product: int, location: int, work: int, actor: str) -
             return []
         place = Location.objects.get(pk=location)
         _take_claims(giving, reason=f"the stock at {place.name} fell short", actor=actor)
-        losers = _tell(giving, place, actor=actor)
+        losers = tell(giving, place, reason="shortage", actor=actor)
         outbox.put_many(
             ("route", order, f"shortage:{work}", {"event": "shortage"}) for order in losers
         )
     return losers
+
+
+def _spare_orders(product: int, location: int, *, actor: str) -> None:
+    for give_way in (hot.give_way, baskets.give_way, transfers.give_way):
+        units = _short(product, location)
+        if units <= 0:
+            return
+        give_way(product=product, location=location, units=units, actor=actor)
+
+
+def _short(product: int, location: int) -> int:
+    """Units claimed beyond what is there."""
+    row = Stock.objects.filter(product=product, location=location).first()
+    return 0 if row is None else row.reserved - (row.on_hand - row.unavailable)
 
 
 def _newest(product: int, location: int) -> list[tuple[int, int, int]]:
@@ -63,7 +81,8 @@ def _newest(product: int, location: int) -> list[tuple[int, int, int]]:
         return cursor.fetchall()
 
 
-def _lock(orders: set[int]) -> None:
+def lock(orders: set[int]) -> None:
+    """Lock orders in id order."""
     list(
         Order.objects.select_for_update(of=("self",), no_key=True)
         .filter(pk__in=orders)
@@ -93,13 +112,14 @@ def _take_claims(giving: list[Allocation], *, reason: str, actor: str) -> None:
     queues.put(waits, now=timezone.now())
 
 
-def _tell(giving: list[Allocation], place: Location, *, actor: str) -> list[int]:
+def tell(giving: list[Allocation], place: Location, *, reason: str, actor: str) -> list[int]:
+    """Record per order what a place gives up; returns the orders' ids."""
     by_order: dict[int, list[Allocation]] = defaultdict(list)
     for piece in giving:
         by_order[piece.order_id].append(piece)
     told: list[tuple[int, str, dict[str, Any]]] = [
         (order, "allocation.requeued", {
-            "location": place.code, "reason": "shortage",
+            "location": place.code, "reason": reason,
             "slices": [piece.pk for piece in pieces],
             "units": sum(piece.quantity for piece in pieces),
         })

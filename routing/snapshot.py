@@ -15,19 +15,19 @@ from typing import Any
 from django.db import connection
 
 from config.geo import Point, distance_km
+from inventory import hours
 from orders import promise
 from orders.models import Allocation, Order
-from routing import engine, learning
+from routing import capacity, engine, learning
 from routing.replay import Bands, Inputs
 
 DAY = timedelta(days=1)
 
 # What a stock point can give this order of a product is what its pool has free there, and what
 # the order's own waiting slices hold there already, as far as it is physically covered. A claim at
-# a place that refused the line counts for nothing. Which parcels of the day were given back is
-# only looked at where the day seems full.
-_SNAPSHOT = """
-WITH pool AS (
+# a place that refused the line counts for nothing.
+_SNAPSHOT = f"""
+WITH special AS MATERIALIZED ({hours.SPECIAL}), pool AS (
     SELECT m.location_id, m.buffer FROM inventory_poollocation m
       JOIN orders_saleschannel c ON c.pool_id = m.pool_id AND c.id = %(channel)s
      WHERE %(only)s::bigint IS NULL OR m.location_id = %(only)s
@@ -61,25 +61,23 @@ WITH pool AS (
      GROUP BY s.location_id
 ), point AS (
     SELECT l.id, l.code, l.name, l.kind, l.is_central, l.lat, l.lng, l.timezone, l.cutoff,
-           l.lead_days, l.can_ship, l.can_pickup, l.online, l.active, l.capacity_per_day,
+           l.lead_days, l.can_ship, l.can_pickup, l.online, l.active,
            l.handling_order::text AS handling_order, l.handling_line::text AS handling_line,
-           (%(now)s::timestamptz AT TIME ZONE l.timezone)::date AS day, h.stock
+           d.day, h.stock, c.orders, c.units, c.shared,
+           CASE WHEN h.stock IS NOT NULL THEN {hours.CALENDAR} END AS calendar
       FROM pool m
       JOIN inventory_location l ON l.id = m.location_id
+     CROSS JOIN LATERAL (SELECT (%(now)s::timestamptz AT TIME ZONE l.timezone)::date AS day) AS d
+     CROSS JOIN LATERAL inventory_capacity_of(l.id, d.day, %(delivery)s) AS c
       LEFT JOIN held h ON h.location_id = l.id
      WHERE l.active OR h.stock IS NOT NULL
      ORDER BY l.id
 ), loaded AS (
-    SELECT p.id AS location_id, CASE WHEN given.parcels < p.capacity_per_day THEN given.parcels
-           ELSE (SELECT count(*) FROM routing_offer f
-                  WHERE f.location_id = p.id AND f.day = p.day AND f.counts
-                    AND EXISTS (SELECT 1 FROM orders_allocation a
-                                 WHERE a.id = ANY(f.slices) AND a.location_id = f.location_id
-                                   AND a.state NOT IN ('queued', 'canceled'))) END AS parcels
-      FROM point p CROSS JOIN LATERAL (
-           SELECT count(*) AS parcels FROM routing_offer f
-            WHERE f.location_id = p.id AND f.day = p.day AND f.counts) AS given
-     WHERE p.capacity_per_day IS NOT NULL
+    SELECT c.location_id, load.orders, load.units
+      FROM (SELECT id AS location_id, day, orders, units, shared,
+                   (SELECT sum(quantity) FROM slice) AS more
+              FROM point WHERE orders IS NOT NULL OR units IS NOT NULL) AS c
+     CROSS JOIN {capacity.LOAD} AS load
 ), rules AS (
     SELECT r.* FROM routing_ruleset r
       LEFT JOIN routing_ruleset_channels c
@@ -95,7 +93,8 @@ WITH pool AS (
 )
 SELECT (SELECT json_agg(s ORDER BY s.id) FROM slice s)::text,
        (SELECT json_agg(json_build_array(line_id, location_id)) FROM refused)::text,
-       (SELECT json_agg(json_build_object('point', p, 'parcels', coalesce(d.parcels, 0)))
+       (SELECT json_agg(json_build_object('point', p, 'given', json_build_array(
+                   coalesce(d.orders, 0), coalesce(d.units, 0))))
           FROM point p LEFT JOIN loaded d ON d.location_id = p.id)::text,
        (SELECT to_json(r) FROM rules r)::text,
        (SELECT to_json(h) FROM hold h)::text,
@@ -136,7 +135,7 @@ class Snapshot:
     waiting: tuple[Waiting, ...]
     refused: frozenset[tuple[int, int]]  # (line, location)
     points: Mapping[int, Mapping[str, Any]] = field(repr=False)  # by location id
-    parcels: Mapping[int, int]  # given out on the point's local day, where a limit counts them
+    given: Mapping[int, tuple[int, int]]  # orders and units of the point's day, where limited
     rules: Mapping[str, Any] | None
     hold: str | None
     bands: Bands
@@ -152,8 +151,9 @@ class Snapshot:
         return {one.piece.line_id: one.product for one in self.waiting}
 
     def is_limited(self, location: int) -> bool:
-        """Whether a parcel more may be one too many; what is picked up in store never is."""
-        return not self.is_pickup and self.points[location]["capacity_per_day"] is not None
+        """Whether a parcel or pick-up more may be one too many."""
+        row = self.points[location]
+        return row["orders"] is not None or row["units"] is not None
 
     def day(self, location: int) -> date:
         """Today where the stock point is."""
@@ -197,7 +197,7 @@ class Snapshot:
             engine.Candidate(
                 key=key, code=row["code"], name=row["name"], kind=row["kind"],
                 is_central=row["is_central"], lat=row["lat"], lng=row["lng"],
-                free={product: free for product, free, _ in row["stock"] or ()},
+                free=self._free(key, row),
                 handling_order=Decimal(row["handling_order"]),
                 handling_line=Decimal(row["handling_line"]),
                 capacity_left=self._capacity_left(key, row), open=row["active"],
@@ -211,10 +211,31 @@ class Snapshot:
             for key, row in self.points.items()
         )  # fmt: skip
 
+    def _free(self, key: int, row: Mapping[str, Any]) -> dict[int, int]:
+        """Units the point may promise, by product; of a day limited in units no more than are left.
+
+        Lines take of these in their order, so no plan can ask for more than the day has.
+        """
+        free = {product: units for product, units, _ in row["stock"] or ()}
+        if row["units"] is None:
+            return free
+        left = max(row["units"] - self.given[key][1], 0)
+        for product, wanted in self._wanted().items():
+            free[product] = min(free.get(product, 0), wanted, left)
+            left -= free[product]
+        return free
+
+    def _wanted(self) -> dict[int, int]:
+        units: dict[int, int] = defaultdict(int)
+        for one in sorted(self.waiting, key=lambda one: one.piece.line_id):
+            units[one.product] += one.piece.quantity
+        return units
+
     def _capacity_left(self, key: int, row: Mapping[str, Any]) -> int | None:
-        if not self.is_limited(key):
-            return None
-        return max(row["capacity_per_day"] - self.parcels[key], 0)
+        orders, units = self.given[key]
+        if row["units"] is not None and units >= row["units"]:
+            return 0
+        return None if row["orders"] is None else max(row["orders"] - orders, 0)
 
 
 def take(order: Order, *, now: datetime) -> Snapshot:
@@ -223,7 +244,8 @@ def take(order: Order, *, now: datetime) -> Snapshot:
         cursor.execute(
             _SNAPSHOT,
             {
-                "order": order.pk, "channel": order.channel_id, "now": now,
+                "order": order.pk, "channel": order.channel_id, "now": now, "today": now.date(),
+                "delivery": order.delivery,
                 "only": order.pickup_location_id if order.delivery == "pickup" else None,
             },
         )  # fmt: skip
@@ -238,7 +260,7 @@ def take(order: Order, *, now: datetime) -> Snapshot:
         waiting=tuple(_waiting(order.pk, row) for row in slices or ()),
         refused=frozenset((line, location) for line, location in refused or ()),
         points={row["point"]["id"]: row["point"] for row in points or ()},
-        parcels={row["point"]["id"]: row["parcels"] for row in points or ()},
+        given={row["point"]["id"]: (row["given"][0], row["given"][1]) for row in points or ()},
         rules=rules,
         hold=hold and hold["reason"],
         bands=_bands(texts[5] or "[]"),
@@ -330,12 +352,12 @@ class _Arrivals:
         if zone not in self.clocks:
             self.clocks[zone] = promise.local_time(self.now, zone)
         local = self.clocks[zone]
-        days = promise.working_days(
-            local, cutoff=_clock(row["cutoff"]), lead_days=row["lead_days"], km=km
-        )
-        key = (local.date(), local.utcoffset(), days)
+        open_ = hours.read(row["calendar"], _clock(row["cutoff"]))
+        leaves = hours.hand_over_day(open_, local, lead_days=row["lead_days"])
+        days = promise.transit_days(km)
+        key = (leaves, local.utcoffset(), days)
         if key not in self.known:
-            self.known[key] = self._count(promise.day_after(local, days))
+            self.known[key] = self._count(promise.delivered(leaves, days, zone=local.tzinfo))
         return self.known[key]
 
     def _count(self, arrival: datetime) -> int:

@@ -72,15 +72,15 @@ def test_who_gets_away_before_the_lock_leaves_the_shortage_to_the_next(company, 
     route(old)
     route(new)
     count(company, "BAG", "LYON", 3)
-    lock = shortage._lock
+    lock = shortage.lock
 
     def picked_just_before(orders):
         Allocation.objects.filter(order=new).update(state="picked")
         lock(orders)
 
-    monkeypatch.setattr(shortage, "_lock", picked_just_before)
+    monkeypatch.setattr(shortage, "lock", picked_just_before)
     scenes.work("shortage")
-    monkeypatch.setattr(shortage, "_lock", lock)
+    monkeypatch.setattr(shortage, "lock", lock)
     scenes.work("shortage")
     assert claimed(old) == {"LYON": 1}
     assert not OutboxRow.objects.filter(topic="shortage", done_at=None).exists()

@@ -37,13 +37,13 @@ def test_an_unfillable_unit_is_routed_when_stock_appears(company, order):
 def test_without_stock_nothing_is_rung_and_the_next_look_comes_later(company, order):
     scenes.all_due()
     before = timezone.now()
-    assert queues.retry_due() == {"due": 1, "rung": 0}
+    assert queues.retry_due() == {"due": 1, "rung": 0, "supplies": 0}
     assert order.allocations.get().next_action_at >= before + timedelta(minutes=5)
 
 
 def test_what_is_not_due_yet_is_left_alone(company, order):
     scenes.bring(company, "SOLD", "WH", 3)
-    assert queues.retry_due() == {"due": 0, "rung": 0}
+    assert queues.retry_due() == {"due": 0, "rung": 0, "supplies": 0}
 
 
 def test_stock_at_a_place_that_refused_the_line_is_no_reason(company):
@@ -65,7 +65,7 @@ def test_what_was_refused_too_often_waits_for_a_person(company):
     route(order)
     refuse(order, "LYON")
     scenes.all_due()
-    assert queues.retry_due() == {"due": 1, "rung": 0}
+    assert queues.retry_due() == {"due": 1, "rung": 0, "supplies": 0}
 
 
 def test_a_unit_that_has_its_claim_is_tried_again_without_free_stock(company):
@@ -117,5 +117,7 @@ def test_two_schedulers_run_a_slot_once(company, order):
         retry_unfillable()
         scenes.all_due()
         retry_unfillable()
-    assert JobRun.objects.get(job="retry_unfillable").result == {"due": 1, "rung": 1}
+    assert JobRun.objects.get(job="retry_unfillable").result == {
+            "due": 1, "rung": 1, "closed": 0, "supplies": 0,
+        }  # fmt: skip
     assert OutboxRow.objects.filter(topic="route", cause__startswith="retry:").count() == 1
