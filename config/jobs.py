@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, cast
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from psycopg.types.json import Jsonb
@@ -49,13 +49,18 @@ Apply = Callable[[Job, Sequence[JobRow]], None]
 @dataclass(frozen=True)
 class Kind:
     """A kind of job: its name for people, dotted paths of its two functions, and of the form that
-    asks for what the file does not say. `batch` rows are applied in one transaction."""
+    asks for what the file does not say. `batch` rows are applied in one transaction, with `settled`
+    also those that would change nothing, until `apply` empties their data; `finish(job)` runs in
+    the transaction that ends the job.
+    """
 
     title: str
     check: str
     apply: str
     form: str = "config.forms.UploadForm"
     batch: int = 200
+    settled: bool = False
+    finish: str = ""
 
 
 class FileProblem(Exception):
@@ -136,7 +141,7 @@ def _check(job: Job) -> None:
     try:
         rows = iter(check(job))
         while batch := list(islice(rows, READ_AHEAD)):
-            JobRow.objects.bulk_create(batch)
+            _copy(batch)
             counts.update(row.outcome for row in batch)
             Job.objects.filter(pk=job.pk).update(total=counts.total())
     except FileProblem as problem:
@@ -169,7 +174,10 @@ def _apply(job: Job) -> outbox.Finish | None:
         if time.monotonic() > stop:
             return lambda: outbox.put(topic="import", subject=job.pk, cause=f"apply after {last}",
                                       payload={"step": "apply"})  # fmt: skip
-    move(job, S.DONE, allowed=MOVES, finished_at=timezone.now(), message="")
+    with transaction.atomic():
+        move(job, S.DONE, allowed=MOVES, finished_at=timezone.now(), message="")
+        if kinds()[job.kind].finish:
+            import_string(kinds()[job.kind].finish)(job)
     return None
 
 
@@ -180,20 +188,37 @@ def _batch(job: Job, *, after: int) -> int | None:
     with transaction.atomic():
         # One worker at a time: a second one that was called by mistake waits here.
         Job.objects.select_for_update(no_key=True).get(pk=job.pk)
-        ready = job.rows.filter(outcome=O.READY, number__gt=after).order_by("number")
-        rows = list(ready[: kind.batch])
+        todo = Q(outcome=O.READY)
+        if kind.settled:
+            todo |= Q(outcome=O.SAME) & ~Q(data={})
+        rows = list(job.rows.filter(todo, number__gt=after).order_by("number")[: kind.batch])
         if not rows:
             return None
+        before = [(row.outcome, row.message, row.data) for row in rows]
         apply(job, rows)
         left = [row.number for row in rows if row.outcome == O.READY]
         if left:
             raise AssertionError(f"{kind.apply} left rows {left[:5]} without an outcome")
-        _write(rows)
+        _write([row for row, was in zip(rows, before, strict=True)
+                if (row.outcome, row.message, row.data) != was])  # fmt: skip
         failed = sum(row.outcome == O.FAILED for row in rows)
+        known = sum(outcome == O.SAME for outcome, *_ in before)
         Job.objects.filter(pk=job.pk).update(
-            done=F("done") + len(rows) - failed, failed=F("failed") + failed
+            done=F("done") + len(rows) - known - failed, failed=F("failed") + failed
         )
     return rows[-1].number
+
+
+_COPY = """
+COPY config_jobrow (job_id, number, reference, outcome, "column", message, data) FROM STDIN
+"""
+
+
+def _copy(rows: Sequence[JobRow]) -> None:
+    with transaction.atomic(), connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+        for row in rows:
+            copy.write_row((row.job_id, row.number, row.reference, str(row.outcome), row.column,
+                            row.message, Jsonb(row.data)))  # fmt: skip
 
 
 _WRITE = """
@@ -206,6 +231,8 @@ UPDATE config_jobrow r
 
 
 def _write(rows: Sequence[JobRow]) -> None:
+    if not rows:
+        return
     with connection.cursor() as cursor:
         cursor.execute(
             _WRITE,

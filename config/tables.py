@@ -6,8 +6,7 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from config.jobs import FileProblem
 
@@ -27,8 +26,7 @@ _UNREADABLE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row by column name, counted as a spreadsheet counts: the header is row 1.
 
     CSV values are text; XLSX values keep their type, so that a code that became a number shows.
@@ -62,13 +60,14 @@ def became_a_number(text: str) -> bool:
 def _named(rows: Iterator[list[object]], columns: tuple[str, ...]) -> Iterator[Row]:
     header = [str(cell or "").strip().lower() for cell in next(rows, [])]
     _check_header(header, columns)
+    width = len(header)
     for number, cells in enumerate(rows, start=2):
         if number > MAX_ROWS + 1:
             raise FileProblem(f"The file has more than {MAX_ROWS:,} rows; split it.")
-        if all(_is_blank(cell) for cell in cells):
+        if (not cells or _is_blank(cells[0])) and all(map(_is_blank, cells)):
             continue
-        extra = not all(_is_blank(cell) for cell in cells[len(header) :])
-        fault = f"has {len(cells)} cells under {len(header)} columns" if extra else ""
+        extra = len(cells) > width and not all(map(_is_blank, cells[width:]))
+        fault = f"has {len(cells)} cells under {width} columns" if extra else ""
         yield Row(number, dict(zip(header, cells, strict=False)), fault)
 
 

@@ -1,33 +1,12 @@
 """Claims on stock: taken only from what is free, moved without being given back in between."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import connection
 
-from inventory.ledger.entries import Entry, NotEnough, post
-
-
-@dataclass(frozen=True)
-class Claim:
-    """Units wanted at a stock point; `ref` comes back with the reservation that was made."""
-
-    ref: int
-    product: int
-    location: int
-    quantity: int
-    owner_id: int
-
-
-@dataclass(frozen=True)
-class Reserved:
-    """A claim that holds."""
-
-    ref: int
-    reservation: int
-    location: int
-    quantity: int
+from inventory.ledger import hot, supply
+from inventory.ledger.entries import Claim, Entry, NotEnough, Reserved, post
 
 
 class ClaimGone(Exception):
@@ -82,6 +61,17 @@ def reserve(
 
     Nothing is taken for a claim that is not granted; the caller decides what to do then.
     """
+    plain = [claim for claim in claims if not claim.hot]
+    got = _reserve(plain, owner_type=owner_type, actor=actor, expires_at=expires_at)
+    if len(plain) < len(claims):
+        wanted = [claim for claim in claims if claim.hot]
+        got |= hot.cut(wanted, owner_type=owner_type, actor=actor, expires_at=expires_at)
+    return got
+
+
+def _reserve(
+    claims: Sequence[Claim], *, owner_type: str, actor: str, expires_at: Any
+) -> dict[int, Reserved]:
     if not claims:
         return {}
     params: dict[str, Any] = {
@@ -96,12 +86,14 @@ def reserve(
 
 def release(reservations: Sequence[int], *, actor: str, reason: str = "") -> None:
     """End claims and give the units back. Raises ClaimGone if one was ended before."""
+    ended = _end(reservations)
     entries = [
         Entry(product, location, "release", reserved=-quantity, reason=reason,
               cause_type=owner_type, cause_id=owner_id)
-        for _, product, location, quantity, owner_type, owner_id in _end(reservations)
+        for _, product, location, quantity, owner_type, owner_id, _ in ended if location
     ]  # fmt: skip
     post(entries, actor=actor)
+    supply.unclaim((row[6], row[3]) for row in ended if row[6])
 
 
 # Claims and ends claims in one statement: all stock rows are locked in (product, location) order
@@ -148,13 +140,18 @@ WITH claim AS (
 ), gone AS (
     DELETE FROM inventory_reservation r USING ending e
      WHERE r.id = e.id AND NOT EXISTS (SELECT 1 FROM short) RETURNING r.id
+), unclaimed AS (
+    UPDATE inventory_supply s SET claimed = s.claimed - e.units
+      FROM (SELECT supply_id, sum(quantity) AS units FROM ending GROUP BY 1) e
+     WHERE s.id = e.supply_id AND NOT EXISTS (SELECT 1 FROM short)
 ), numbered AS (
     SELECT c.*, nextval(pg_get_serial_sequence('inventory_reservation', 'id')) AS id
       FROM claim c WHERE NOT EXISTS (SELECT 1 FROM short)
 ), made AS (
     INSERT INTO inventory_reservation (id, product_id, location_id, quantity, owner_type, owner_id,
         expires_at, created_at)
-    SELECT id, product_id, location_id, quantity, %(owner_type)s, owner_id, NULL, now()
+    SELECT id, product_id, location_id, quantity, %(owner_type)s, owner_id, %(expires_at)s,
+           now()
       FROM numbered
 )
 SELECT array(SELECT ARRAY[product_id, location_id] FROM short),
@@ -170,6 +167,7 @@ def move(
     owner_type: str,
     actor: str,
     reason: str = "",
+    expires_at: Any = None,
 ) -> dict[int, Reserved]:
     """Take claims and end others in one statement, all or nothing; returns the new ones by ref.
 
@@ -180,7 +178,8 @@ def move(
         name: [getattr(c, name) for c in claims]
         for name in ("ref", "product", "location", "quantity", "owner_id")
     }
-    params |= {"owner_type": owner_type, "actor": actor, "reason": reason, "ending": list(ending)}
+    params |= {"owner_type": owner_type, "actor": actor, "reason": reason, "ending": list(ending),
+               "expires_at": expires_at}  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(_MOVE, params)
         short, gone, made = cursor.fetchone()
@@ -192,39 +191,65 @@ def move(
 
 
 def take(
-    reservations: Sequence[tuple[int, str]], *, cause_type: str, cause_id: int, actor: str
-) -> None:
+    reservations: Sequence[tuple[int, str]], *, cause_type: str, actor: str,
+    cause_id: int | None = None, kind: str = "sale",
+) -> None:  # fmt: skip
     """Hand over claimed units: pairs (reservation, ledger key); they leave on hand and claims.
 
-    Raises ClaimGone if a claim was ended before.
+    The cause of each is `cause_id`, or else the claim's own owner. Raises ClaimGone if a claim was
+    ended before.
     """
     keys = dict(reservations)
+    ended = _end(list(keys))
+    if any(row[6] for row in ended):
+        raise ClaimGone("units that are on their way cannot be handed over")
     entries = [
-        Entry(product, location, "sale", on_hand=-quantity, reserved=-quantity,
-              cause_type=cause_type, cause_id=cause_id, key=keys[pk])
-        for pk, product, location, quantity, _, _ in _end(list(keys))
+        Entry(product, location, kind, on_hand=-quantity, reserved=-quantity,
+              cause_type=cause_type, cause_id=cause_id or owner_id, key=keys[pk])
+        for pk, product, location, quantity, _, owner_id, _ in ended
     ]  # fmt: skip
     post(entries, actor=actor)
 
 
 def split(reservation: int, *, quantity: int) -> int:
-    """Cut `quantity` units off a claim into a claim of their own; returns the new claim's id.
+    """Cut `quantity` units off a claim into a claim of their own; returns the new claim's id."""
+    return split_many({reservation: quantity})[reservation]
 
-    Stock does not move: the same units stay claimed by the same owner.
+
+_SPLIT = """
+WITH wanted AS (
+    SELECT * FROM unnest(%(id)s::bigint[], %(quantity)s::int[]) AS w(id, units)
+), cut AS (
+    UPDATE inventory_reservation r SET quantity = r.quantity - w.units
+      FROM wanted w WHERE r.id = w.id AND r.quantity > w.units
+    RETURNING r.*, w.units, nextval(pg_get_serial_sequence('inventory_reservation', 'id')) AS piece
+), made AS (
+    INSERT INTO inventory_reservation (id, product_id, location_id, supply_id, quantity, owner_type,
+        owner_id, off_shelf, expires_at, created_at)
+    SELECT piece, product_id, location_id, supply_id, units, owner_type, owner_id, off_shelf,
+           expires_at, now()
+      FROM cut
+)
+SELECT id, piece FROM cut
+"""
+
+
+def split_many(quantities: Mapping[int, int]) -> dict[int, int]:
+    """Cut units off claims, by claim; returns the claim that holds what was cut off, by the old.
+
+    Stock does not move: the same units stay claimed by the same owner. Raises ClaimGone when a
+    claim does not hold more than that.
     """
+    if not quantities:
+        return {}
+    params = {"id": list(quantities), "quantity": list(quantities.values())}
     with connection.cursor() as cursor:
-        cursor.execute(
-            "WITH cut AS (UPDATE inventory_reservation SET quantity = quantity - %(q)s"
-            " WHERE id = %(id)s AND quantity > %(q)s RETURNING *)"
-            " INSERT INTO inventory_reservation (product_id, location_id, quantity, owner_type,"
-            " owner_id, expires_at, created_at) SELECT product_id, location_id, %(q)s, owner_type,"
-            " owner_id, expires_at, now() FROM cut RETURNING id",
-            {"q": quantity, "id": reservation},
-        )
-        row = cursor.fetchone()
-    if row is None:
-        raise ClaimGone(f"claim {reservation} does not hold more than {quantity}")
-    return int(row[0])
+        cursor.execute(_SPLIT, params)
+        pieces = dict(cursor.fetchall())
+    gone = sorted(quantities.keys() - pieces.keys())
+    if gone:
+        raise ClaimGone(f"claims {gone} do not hold more than what was to be cut off")
+    return pieces
 
 
 def _end(reservations: Sequence[int]) -> list[Any]:
@@ -232,11 +257,11 @@ def _end(reservations: Sequence[int]) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(
             "DELETE FROM inventory_reservation WHERE id = ANY(%s)"
-            " RETURNING id, product_id, location_id, quantity, owner_type, owner_id",
+            " RETURNING id, product_id, location_id, quantity, owner_type, owner_id, supply_id",
             [list(reservations)],
         )
         rows = cursor.fetchall()
     if len(rows) != len(set(reservations)):
         gone = sorted(set(reservations) - {row[0] for row in rows})
         raise ClaimGone(f"claims {gone} were ended before")
-    return sorted(rows, key=lambda row: (row[1], row[2], row[0]))
+    return sorted(rows, key=lambda row: (row[1], row[2] or 0, row[0]))

@@ -98,7 +98,9 @@ def split(*, product: int, location: int, shares: int, actor: str) -> int:
 
     Raises NotEnough when nothing is free there or the row is split already.
     """
-    params = {"product": product, "location": location, "shares": shares, "actor": actor}
+    params: dict[str, Any] = {
+        "product": product, "location": location, "shares": shares, "actor": actor,
+    }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(_SPLIT, params)
         units = int(cursor.fetchone()[0])

@@ -1,7 +1,8 @@
-"""Planning figures of stock rows: safety stock and target. What is there does not move."""
+"""What is said of stock without moving it: safety, target, when it was counted, what is in hand."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import connection, transaction
 
@@ -90,3 +91,32 @@ def set_safety(levels: Sequence[SafetyLevel], *, actor: str, reason: str = "") -
     with connection.cursor() as cursor:
         cursor.execute(_SAFETY, {**params, "reason": reason, "actor": actor})
         return cursor.rowcount
+
+
+# --- what a count and a picker leave behind ------------------------------------------------------
+
+
+def set_counted(rows: Sequence[tuple[int, int, datetime]]) -> None:
+    """Write down when stock rows that exist were counted: (product, location, moment)."""
+    if not rows:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE inventory_stock s SET counted_at = greatest(s.counted_at, w.at)"
+            " FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[])"
+            " AS w(product_id, location_id, at)"
+            " WHERE s.product_id = w.product_id AND s.location_id = w.location_id",
+            [list(column) for column in zip(*rows, strict=True)],
+        )
+
+
+def set_off_shelf(reservations: Sequence[int], *, off_shelf: bool) -> None:
+    """Say of claims that their units are in a picker's hands, or that they are on the shelf."""
+    if not reservations:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE inventory_reservation SET off_shelf = %(off)s"
+            " WHERE id = ANY(%(ids)s) AND off_shelf <> %(off)s",
+            {"off": off_shelf, "ids": list(reservations)},
+        )

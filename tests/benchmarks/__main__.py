@@ -42,10 +42,11 @@ def measure(only: str) -> Figures:
 
     call_command("migrate", verbosity=0)
     call_command("demo", company=True, verbosity=0)
-    from tests.benchmarks import availability, capture, feeds, hot_sku, routing
+    from tests.benchmarks import availability, capture, feeds, hot_sku, publishing, routing
 
     parts: dict[str, Callable[[], Figures]] = {
         "availability": availability.figures,
+        "publishing": publishing.figures,
         "hot_sku": hot_sku.figures,
         "feeds": feeds.figures,
         "routing": routing.figures,

@@ -74,7 +74,6 @@ def _settled() -> None:
     """Both begin with what a night's vacuum leaves."""
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE inventory_stock")
-        cursor.execute("CHECKPOINT")
 
 
 def _buying(products: list[Product], places: list[Location], path: Path) -> dict[str, float]:
