@@ -3,10 +3,11 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from django.db.models import Prefetch
+from django.utils import timezone
 
 from config.geo import Point, distance_km
 from fulfillment.models import Parcel, ParcelLine
@@ -20,6 +21,7 @@ from returns.returnable import name_of, rooms
 
 A = Allocation.State
 T = Parcel.Tracking
+BACKORDER = Allocation.Queue.BACKORDER
 PLACES_TO_BRING = 3
 
 HEADLINES = {
@@ -112,7 +114,11 @@ def of(order: Order, *, now: datetime) -> Tracking:
     """Read the page of an order, in a number of statements that does not depend on its size."""
     contact = OrderContact.objects.filter(order=order).first()
     zone = words.zone_of(order, contact)
-    slices = list(order.allocations.select_related("line__product", "location").order_by("id"))
+    slices = list(
+        order.allocations.select_related(
+            "line__product", "location", "reservation__supply"
+        ).order_by("id")
+    )
     parcels = _parcels(order)
     room = rooms(order, now=now)
     sent_back = _returns(order)
@@ -126,7 +132,10 @@ def of(order: Order, *, now: datetime) -> Tracking:
         promise=_promise(order, slices, zone=zone, now=now),
         late=order.promised_at is not None and now > order.promised_at,
         city=contact.city if contact else "",
-        shipments=[*_waiting(order, slices), *(_parcel(order, p) for p in parcels)],
+        shipments=[
+            *_waiting(order, slices), *_on_the_way_to_us(order, slices),
+            *(_parcel(order, p) for p in parcels),
+        ],
         bought=_bought(order, slices, sent_back),
         shipping=in_words(shipping, order.currency) if shipping else "",
         total=in_words(order.total, order.currency),
@@ -224,10 +233,40 @@ def _waiting(order: Order, slices: Iterable[Allocation]) -> list[Shipment]:
     """Units that have not left, together with those that wait at the same place alike."""
     groups: dict[tuple[int | None, bool], list[Allocation]] = defaultdict(list)
     for piece in slices:
-        if piece.state not in (*lifecycle.LEFT, A.CANCELED):
+        if piece.state not in (*lifecycle.LEFT, A.CANCELED) and piece.queue != BACKORDER:
             at = None if piece.state == A.QUEUED else piece.location_id
             groups[at, piece.state == A.READY].append(piece)
     return [_waiting_group(order, pieces) for pieces in groups.values()]
+
+
+def _on_the_way_to_us(order: Order, slices: Iterable[Allocation]) -> list[Shipment]:
+    """Units that wait for a delivery to us, together with those that come on the same day."""
+    days: dict[date | None, list[Allocation]] = defaultdict(list)
+    for piece in slices:
+        if piece.queue == BACKORDER:
+            supply = piece.reservation.supply if piece.reservation else None
+            days[supply.eta if supply else None].append(piece)
+    ends = ("Ready", "Collected") if order.delivery == Order.Delivery.PICKUP else (
+        "Shipped", "Delivered")  # fmt: skip
+    return [
+        Shipment(
+            title="On its way to us",
+            sentence=_expected(day),
+            steps=[Step("Ordered", "done", order.placed_at), Step("Comes to us", "now"),
+                   *(Step(end) for end in ends)],
+            items=_items((piece.line, piece.quantity) for piece in pieces),
+        )
+        for day, pieces in sorted(days.items(), key=lambda pair: (pair[0] is None, pair[0]))
+    ]  # fmt: skip
+
+
+def _expected(day: date | None) -> str:
+    then = "We send it on as soon as it is here."
+    if day is None:
+        return f"We do not know the day yet. {then}"
+    if day < timezone.now().date():
+        return f"It should have reached us already. {then}"
+    return f"We expect it on {words.date_in_words(day)}. {then}"
 
 
 def _waiting_group(order: Order, pieces: Sequence[Allocation]) -> Shipment:

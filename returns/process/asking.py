@@ -11,6 +11,7 @@ from orders import lifecycle
 from orders.models import Order
 from returns import policy
 from returns.models import Return, ReturnLine
+from returns.process import expected
 from returns.process.table import MOVES, BadQuantity, Refused, S, UnknownLine, locked, record
 from returns.returnable import Room, rooms
 
@@ -153,8 +154,14 @@ def _check(order: Order, wanted: Mapping[int, int], *, override: str, now: datet
 
 
 def approve(*, return_id: int, actor: str) -> Return:
-    """Let the customer send the goods. Raises IllegalMove when it was decided otherwise."""
-    return _decide(return_id, S.APPROVED, actor=actor)
+    """Let the customer send the goods, which are expected from then on.
+
+    Raises IllegalMove when it was decided otherwise.
+    """
+    with transaction.atomic():
+        rma = _decide(return_id, S.APPROVED, actor=actor)
+        expected.announce(rma, actor=actor)
+    return rma
 
 
 def decline(*, return_id: int, reason: str, actor: str) -> Return:
@@ -166,7 +173,10 @@ def decline(*, return_id: int, reason: str, actor: str) -> Return:
 
 def cancel(*, return_id: int, actor: str) -> Return:
     """Drop a return of which nothing arrived and nothing was paid. Raises IllegalMove."""
-    return _decide(return_id, S.CANCELED, actor=actor)
+    with transaction.atomic():
+        rma = _decide(return_id, S.CANCELED, actor=actor)
+        expected.end(rma)
+    return rma
 
 
 def _decide(return_id: int, to: str, *, actor: str, **changes: str) -> Return:

@@ -12,6 +12,7 @@ from inventory import ledger
 from inventory.models import Location, StockMovement
 from returns import policy
 from returns.models import Return, ReturnedUnits, ReturnLine
+from returns.process import expected
 from returns.process.table import (
     MOVES,
     BadQuantity,
@@ -170,6 +171,7 @@ def receive(
             location=location.code, units=sum(new.values()),
             missing=sum(line.expected - line.received for line in board.lines.values()),
         )  # fmt: skip
+        expected.follow(rma)
     return rma
 
 

@@ -13,6 +13,7 @@ from orders import payments
 from orders.models import Order
 from orders.money import in_words, of_units, rounded, share
 from returns.models import Return, ReturnLine
+from returns.process import expected
 from returns.process.table import MOVES, Refused, S, check_may, locked, record
 
 NOTHING = Decimal(0)
@@ -167,6 +168,7 @@ def refund(
             units=sum(offer.units.values()), amount=str(total), shipping=str(shipping),
             without_goods=bool(without_goods),
         )  # fmt: skip
+        expected.end(rma)
     return rma
 
 
