@@ -21,6 +21,8 @@ app.conf.beat_schedule = {
     "apply-stock-rules": {"task": "inventory.tasks.apply_stock_rules", "schedule": 300.0},
     "retry-unfillable": {"task": "routing.tasks.retry_unfillable", "schedule": 60.0},
     "check-invariants": {"task": "reports.tasks.check_invariants", "schedule": 6 * 3600.0},
+    "forget-shelf-moves": {"task": "inventory.tasks.forget_shelf_moves", "schedule": 3600.0},
+    "forget-baskets": {"task": "orders.tasks.forget_baskets", "schedule": 3600.0},
     "prune": {"task": "config.tasks.prune", "schedule": 3600.0},
 }
 

@@ -19,6 +19,7 @@ from redis.retry import Retry
 from config.models import JobRun, OutboxRow
 
 LATE = timedelta(minutes=2)
+UNTOLD_SECONDS = 5  # that a change of availability may wait for its publisher
 SECONDS = 1.0  # that a broker has to answer
 _migrated = False
 
@@ -67,7 +68,22 @@ def _work() -> dict[str, str]:
     return {
         "work": "late: is the relay or a worker down?" if late.exists() else "ok",
         "scheduler": "ok" if tick else "no tick for two minutes: is beat down?",
+        "publishing": _publishing(),
     }
+
+
+def _publishing() -> str:
+    """How long the oldest change of availability has waited to be told (orders/publishing.py)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT extract(epoch FROM clock_timestamp() - at) FROM inventory_stockchange"
+            " ORDER BY id LIMIT 1"
+        )
+        row = cursor.fetchone()
+    seconds = float(row[0]) if row else 0.0
+    if seconds <= UNTOLD_SECONDS:
+        return "ok"
+    return f"{seconds:.0f} s behind: is manage.py publish down?"
 
 
 def _broker() -> str:

@@ -35,6 +35,17 @@ class Units(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
+class Items(serializers.ListField):
+    """A list that is counted before its entries are looked at."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if isinstance(data, list) and self.max_length and len(data) > self.max_length:
+            raise serializers.ValidationError(
+                f"has {len(data)} entries, at most {self.max_length} are taken", "max_length"
+            )
+        return super().to_internal_value(data)
+
+
 @dataclass(frozen=True)
 class Row:
     """One row of a call: its validated values, or what is wrong with it (None then)."""

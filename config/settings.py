@@ -143,6 +143,9 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
 
+# Whether addresses that people type in (webhooks of channels) may lead to this machine or network.
+OUTGOING_PRIVATE_ALLOWED = env.bool("OUTGOING_PRIVATE_ALLOWED", False)
+
 # --- mail ---------------------------------------------------------------------------------------
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="smtp://127.0.0.1:1025")
 EMAIL_BACKEND = EMAIL_CONFIG["EMAIL_BACKEND"]
@@ -275,6 +278,11 @@ SPECTACULAR_SETTINGS = {
         "FulfillmentState": "fulfillment.models.FulfillmentOrder.State",
         "RefusalReason": "routing.models.Refusal.Reason",
         "Delivery": "orders.models.Order.Delivery",
+        "CountKind": "inventory.models.Count.Kind",
+        "LocationKind": "inventory.models.Location.Kind",
+        "SupplyKind": "inventory.models.Supply.Kind",
+        "StockOutcome": "inventory.api.stock.OUTCOMES",
+        "DecisionOutcome": "routing.models.Decision.Outcome",
     },
 }
 

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from config.models import Job, JobRun, OutboxRow
 from fulfillment.models import FulfillmentOrder
+from inventory.models import Supply
 from orders.models import Order, Refund
 from orders.money import in_words
 from orders.stages import STAGES
@@ -26,6 +27,7 @@ _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=
 # stage: (age of the oldest that deserves a look, age that is an alarm, words when it is empty).
 AGES: dict[str, tuple[timedelta, timedelta, str]] = {
     "to_route": (2 * _MINUTE, 10 * _MINUTE, "nothing waits"),
+    "awaited": (60 * _DAY, 120 * _DAY, "nothing is promised from supply"),
     "routed": (4 * _HOUR, _DAY, "nothing waits"),
     "picking": (4 * _HOUR, _DAY, "nobody picks"),
     "packed": (8 * _HOUR, _DAY, "nothing waits"),
@@ -99,6 +101,9 @@ _WAITING: tuple[tuple[str, str, str, dict[str, str], str, Callable[[], Any]], ..
     ("orders.view_refund", "refunds that failed", "admin:orders_refund_changelist",
      {"state__exact": "errored"}, "danger",
      lambda: Refund.objects.filter(state=Refund.State.ERRORED)),
+    ("inventory.view_supply", "purchase order lines that are late",
+     "admin:inventory_supply_changelist", {"look": "late"}, "warning",
+     lambda: Supply.objects.filter(state=Supply.State.OPEN, eta__lt=timezone.now().date())),
     ("config.view_job", "files waiting for your decision", "admin:config_job_changelist",
      {"state__exact": "preview"}, "warning",
      lambda: Job.objects.filter(state=Job.State.PREVIEW)),
@@ -185,17 +190,40 @@ _GROUPS: tuple[tuple[str, bool, tuple[_Item, ...]], ...] = (
          "returns.view_return"),
         ("Managers", "monitoring", "managers", "orders.view_order"))),
     ("Stock", False, (
-        ("Stock", "inventory_2", "admin:inventory_stock_changelist", "inventory.view_stock"),
+        ("Availability", "rule_settings", "availability-page", "inventory.view_stock"),
+        ("Matrix", "grid_on", "stock-matrix", "inventory.view_stock"),
+        ("Stock by place", "inventory_2", "admin:inventory_stock_changelist",
+         "inventory.view_stock"),
+        ("Counts", "checklist", "admin:inventory_count_changelist", "inventory.view_count"),
+        ("Transfers", "swap_horiz", "admin:inventory_transfer_changelist",
+         "inventory.view_transfer"),
+        ("Purchase orders", "pallet", "admin:inventory_supply_changelist",
+         "inventory.view_supply"),
+        ("Slow movers", "hourglass_bottom", "stock-cover", "inventory.view_stock"),
         ("Ledger", "menu_book", "admin:inventory_stockmovement_changelist",
          "inventory.view_stockmovement"),
         ("Claims", "bookmark", "admin:inventory_reservation_changelist",
-         "inventory.view_reservation"),
-        ("Purchase orders", "pallet", "admin:inventory_supply_changelist",
-         "inventory.view_supply"),
+         "inventory.view_reservation"))),
+    ("Stock in and out", True, (
+        ("Feeds", "sync_alt", "admin:inventory_stocksource_changelist",
+         "inventory.view_stocksource"),
+        ("Deliveries", "inbox", "admin:inventory_stockfeed_changelist",
+         "inventory.view_stockfeed"),
+        ("Published stock", "campaign", "admin:orders_channelstock_changelist",
+         "orders.view_channelstock"),
+        ("In and out of stock", "swap_vert", "admin:orders_stockcrossing_changelist",
+         "orders.view_stockcrossing"),
+        ("Senders", "conveyor_belt", "admin:inventory_supplier_changelist",
+         "inventory.view_supplier"))),
+    ("Stock setup", True, (
         ("Products", "sell", "admin:inventory_product_changelist", "inventory.view_product"),
         ("Stock points", "store", "admin:inventory_location_changelist",
          "inventory.view_location"),
-        ("Pools", "hub", "admin:inventory_stockpool_changelist", "inventory.view_stockpool"))),
+        ("Pools", "hub", "admin:inventory_stockpool_changelist", "inventory.view_stockpool"),
+        ("Stock rules", "rule", "admin:inventory_stockrule_changelist",
+         "inventory.view_stockrule"),
+        ("Holidays", "event_busy", "admin:inventory_specialday_changelist",
+         "inventory.view_specialday"))),
     ("Routing", True, (
         ("Rule sets", "tune", "admin:routing_ruleset_changelist", "routing.view_ruleset"),
         ("Decisions", "alt_route", "admin:routing_decision_changelist", "routing.view_decision"),
@@ -215,6 +243,7 @@ _GROUPS: tuple[tuple[str, bool, tuple[_Item, ...]], ...] = (
         ("Invariants", "verified", "invariants", "config.view_outboxrow"),
         ("Channels", "storefront", "admin:orders_saleschannel_changelist",
          "orders.view_saleschannel"),
+        ("API keys", "key", "admin:orders_apikey_changelist", "orders.view_apikey"),
         ("Periodic jobs", "schedule", "admin:config_jobrun_changelist", "config.view_jobrun"),
         ("People", "person", "admin:auth_user_changelist", "auth.view_user"),
         ("Roles", "badge", "admin:auth_group_changelist", "auth.view_group"))),

@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
 from config import health
+from inventory import console_pages
 from reports import views as reports
 
 api: list[URLPattern | URLResolver] = [
@@ -24,8 +25,13 @@ urlpatterns = [
     path("readyz", health.readyz),
     path("admin/managers/", reports.managers, name="managers"),
     path("admin/managers/sales.csv", reports.sales_csv, name="managers-csv"),
+    path("admin/stock/matrix/", console_pages.matrix, name="stock-matrix"),
+    path("admin/stock/matrix.csv", console_pages.matrix_csv, name="stock-matrix-csv"),
+    path("admin/stock/cover/", console_pages.cover, name="stock-cover"),
+    path("admin/stock/cause/<str:kind>/<int:pk>/", console_pages.cause, name="stock-cause"),
     path("admin/invariants/", reports.invariants, name="invariants"),
     path("admin/mailbox/", include("orders.mailbox")),
+    path("admin/availability/", include("orders.stock_pages")),
     path("admin/", admin.site.urls),
     path("store/", include("fulfillment.urls")),
     path("track/", include("returns.urls")),

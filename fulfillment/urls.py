@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from fulfillment import views
+from fulfillment import count_views, transfer_views, views
 
 app_name = "store"
 
@@ -12,4 +12,13 @@ urlpatterns = [
     path("logout/", views.Logout.as_view(), name="logout"),
     path("work/<int:pk>/", views.order, name="order"),
     path("work/<int:pk>/<str:name>/", views.press, name="press"),
+    path("counts/", count_views.home, name="counts"),
+    path("counts/<int:pk>/", count_views.count, name="count"),
+    path("counts/<int:pk>/hand-in/", count_views.hand_in, name="count-hand-in"),
+    path("counts/section/<int:pk>/", count_views.section, name="section"),
+    path("counts/section/<int:pk>/figures/", count_views.figures, name="section-figures"),
+    path("counts/section/<int:pk>/<str:name>/", count_views.press, name="section-press"),
+    path("transfers/", transfer_views.home, name="transfers"),
+    path("transfers/<int:pk>/ship/", transfer_views.ship, name="transfer-ship"),
+    path("transfers/<int:pk>/receive/", transfer_views.receive, name="transfer-receive"),
 ]

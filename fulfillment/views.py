@@ -28,7 +28,8 @@ from config.models import IdempotencyKey
 from fulfillment import board, errors, work
 from fulfillment.forms import CollectForm, LoginForm, RefuseForm, ScanForm, ShipForm
 from fulfillment.models import FulfillmentOrder
-from inventory.models import Location
+from inventory import transfers
+from inventory.models import Count, Location
 from orders.models import Hold
 
 View = Callable[..., HttpResponse]
@@ -73,7 +74,7 @@ class Logout(LogoutView):
 def home(request: HttpRequest) -> HttpResponse:
     """What is to do at the chosen stock point."""
     mine = list(board.stock_points(request.user))
-    here = _chosen(request, mine)
+    here = chosen_place(request, mine)
     if here is None:
         return render(request, "store/nowhere.html")
     now = timezone.now()
@@ -85,10 +86,12 @@ def home(request: HttpRequest) -> HttpResponse:
     return render(request, "store/home.html", {
         "mine": mine, "here": here, "tabs": tabs, "tab": tab, "cards": cards,
         "hidden": counts[tab.code] - len(cards),
+        "to_count": Count.objects.filter(location=here, state__in=Count.OPEN[:2]).count(),
+        "to_send": transfers.to_ship(here).count(), "coming": transfers.to_receive(here).count(),
     })  # fmt: skip
 
 
-def _chosen(request: HttpRequest, mine: list[Location]) -> Location | None:
+def chosen_place(request: HttpRequest, mine: list[Location]) -> Location | None:
     """The stock point the person works at now: asked for, remembered, or the first."""
     by_code = {location.code: location for location in mine}
     asked = request.GET.get("at")

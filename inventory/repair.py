@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 # Under the row's lock nobody reserves or releases, so claims and counter can be compared.
 _DRIFT = """
-SELECT s.id, p.sku, l.code, s.reserved, coalesce(r.units, 0)
+SELECT s.id, p.sku, l.code, s.reserved, coalesce(r.units, 0)::int
   FROM inventory_stock s
   JOIN inventory_product p ON p.id = s.product_id
   JOIN inventory_location l ON l.id = s.location_id
@@ -67,7 +67,7 @@ def drifts() -> list[Drift]:
     """Every reserved counter that disagrees with its claims; nothing is changed."""
     with connection.cursor() as cursor:
         cursor.execute(_DRIFT)
-        return [Drift(*row[:3], row[3], int(row[4])) for row in cursor.fetchall()]
+        return [Drift(*row) for row in cursor.fetchall()]
 
 
 def apply(*, actor: str) -> list[Drift]:

@@ -1,9 +1,10 @@
 """Periodic work of inventory."""
 
 from celery import shared_task
+from django.utils import timezone
 
 from config.tasks import once
-from inventory import expiry, seal, stock_rules
+from inventory import counts, expiry, seal, stock_rules
 
 SEAL_SECONDS, RULES_SECONDS = 60, 300
 
@@ -29,3 +30,11 @@ def apply_stock_rules() -> None:
         if run is not None:
             applied = stock_rules.apply()
             run.result = {"safety": applied.safety, "thresholds": applied.thresholds}
+
+
+@shared_task(name="inventory.tasks.forget_shelf_moves", ignore_result=True)
+def forget_shelf_moves() -> None:
+    """Forget what pickers had in hand before anything that can still be counted."""
+    with once("forget_shelf_moves", every_seconds=3600) as run:
+        if run is not None:
+            run.result = {"rows": counts.forget(timezone.now())}

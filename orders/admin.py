@@ -28,9 +28,11 @@ from config.console import (
 )
 from config.status import IllegalMove
 from orders import lifecycle, page, queries, stages
+from orders.key_admin import ApiKeyAdmin
 from orders.models import (
     Allocation,
     ApiKey,
+    ChannelStock,
     Customer,
     Hold,
     Notification,
@@ -40,9 +42,11 @@ from orders.models import (
     Payment,
     Refund,
     SalesChannel,
+    StockCrossing,
 )
 from orders.money import in_words
 from orders.notification_admin import NotificationAdmin
+from orders.stock_admin import ChannelForm, ChannelStockAdmin, StockCrossingAdmin
 
 
 class StageFilter(admin.SimpleListFilter):
@@ -421,6 +425,7 @@ class ApiKeyInline(TabularInline):
 class SalesChannelAdmin(ModelAdmin):
     """Channels, their pool and their keys."""
 
+    form = ChannelForm
     list_display = ("code", "name", "kind", "pool", "currency", "on_shortage", "active")
     list_filter = ("kind", "active")
     inlines = (ApiKeyInline,)
@@ -452,3 +457,6 @@ class KeyForm(forms.Form):
 
 
 admin.site.register(Notification, NotificationAdmin)
+admin.site.register(ApiKey, ApiKeyAdmin)
+admin.site.register(ChannelStock, ChannelStockAdmin)
+admin.site.register(StockCrossing, StockCrossingAdmin)

@@ -93,7 +93,7 @@ def _claim(
     channel: SalesChannel, basket: Basket, items: Mapping[str, int], *, actor: str,
     pickup: str | None,
 ) -> bool:  # fmt: skip
-    sellable = offer.points(channel, sorted(items), basket=basket.pk)
+    sellable = offer.points(channel, sorted(items), basket=basket)
     unknown = sorted(set(items) - set(sellable))
     if unknown:
         raise UnknownSku(unknown)
@@ -133,7 +133,7 @@ def swap(
 
 
 def _free(channel: SalesChannel, basket: Basket, items: Mapping[str, int]) -> dict[str, int]:
-    sellable = offer.points(channel, sorted(items), basket=basket.pk)
+    sellable = offer.points(channel, sorted(items), basket=basket)
     return {sku: min(units, sellable[sku].available) for sku, units in items.items()}
 
 
@@ -249,5 +249,7 @@ def give_way(*, product: int, location: int, units: int, actor: str) -> None:
 
 def forget() -> int:
     """Drop baskets that ended a day ago; their claims were released long before."""
-    over = Basket.objects.filter(expires_at__lt=timezone.now() - KEEP_EMPTY)
+    over = Basket.objects.filter(expires_at__lt=timezone.now() - KEEP_EMPTY).exclude(
+        pk__in=Reservation.objects.filter(owner_type=OWNER).values("owner_id")
+    )
     return over.delete()[0]

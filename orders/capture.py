@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -17,11 +17,12 @@ from django.db import connection, transaction
 from psycopg.types.json import Jsonb
 
 from config import geo
-from inventory import availability, ledger
+from inventory import ledger
 from inventory.availability import Sellable
 from inventory.models import Location
-from orders import events, promise
-from orders.models import Allocation, Order, SalesChannel
+from orders import baskets, events, offer, promise
+from orders.backorders.promising import Awaited, promise_from_supply, waits_for
+from orders.models import Allocation, Basket, Order, SalesChannel
 from orders.money import rounded, share
 
 ORDER_FIELDS = (
@@ -63,13 +64,18 @@ class AlreadyPlaced(Exception):
 
 @dataclass(frozen=True)
 class Part:
-    """Units of one line promised from one stock point; `location` None: they wait in a queue."""
+    """Units of one line promised from one stock point; `location` None: they wait in a queue.
+
+    `supply` is the purchase order that they wait for, `expected` its date (None: not known).
+    """
 
     line: int
     sku: str
     quantity: int
     location: str | None
     location_name: str | None
+    supply: str | None = None
+    expected: date | None = None
 
 
 @dataclass(frozen=True)
@@ -88,8 +94,9 @@ def place(
     """Take one order (the validated canonical payload, see docs/api.md) of a channel.
 
     Runs inside the caller's transaction, which any exception must roll back.
-    Raises Refused for what does not add up or is unknown, InsufficientStock when the channel
-    refuses shortages, AlreadyPlaced when the external id is known.
+    Raises Refused for what does not add up or is unknown, InsufficientStock when neither stock nor
+    (where the channel promises it) supply covers it and the channel does not queue, AlreadyPlaced
+    when the external id is known.
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("place() needs a transaction around it")
@@ -97,26 +104,30 @@ def place(
     if problems:
         raise Refused(problems)
     skus = sorted({line["sku"] for line in order["line_items"]})
-    sellable = availability.points(pool=channel.pool_id, skus=skus)
+    basket = baskets.lock(channel, order["basket"])
+    sellable = offer.points(channel, skus, basket=basket)
     _check_known(order, sellable)
-    basket = _Basket(channel, order, where(order), _pickup(order))
-    plan = basket.plan(sellable)
-    promised = promise.promised_at(plan[0], at=basket.at, placed=now)
-    order_id, line_ids = _insert(_row(basket, sellable, promised=promised, source=source, now=now))
-    held, missing = _claim(basket, plan, order_id=order_id, actor=actor)
-    if missing and channel.on_shortage == SalesChannel.OnShortage.REFUSE:
+    incoming = _Incoming(channel, order, where(order), _pickup(order), basket)
+    plan = incoming.plan(sellable)
+    promised = promise.promised_at(plan[0], at=incoming.at, placed=now)
+    row = _row(incoming, sellable, promised=promised, source=source, now=now)
+    order_id, line_ids = _insert(row)
+    held, missing = _claim(incoming, plan, order_id=order_id, actor=actor)
+    awaited, missing = _await_supply(incoming, sellable, missing, order_id=order_id)
+    if missing and channel.on_shortage != SalesChannel.OnShortage.QUEUE:
         raise InsufficientStock([_short(w, order) for w in missing])
-    if [piece for piece, _ in held] != plan[0]:
-        promised = promise.promised_at([piece for piece, _ in held], at=basket.at, placed=now)
+    if awaited or [piece for piece, _ in held] != plan[0]:
+        promised = _promised(incoming, held, awaited, now=now)
         Order.objects.filter(pk=order_id).update(promised_at=promised)
-    Allocation.objects.bulk_create(_slices(order_id, line_ids, held, missing, now=now))
+    Allocation.objects.bulk_create(_slices(order_id, line_ids, held, awaited, missing, now=now))
     events.record(
         order_id, "order.received", actor=actor, source=source, total=str(order["total"]),
         currency=order["currency"], promised_at=promised and promised.isoformat(),
         from_locations=sorted({piece.point.code for piece, _ in held}),
         missing_units=sum(w.quantity for w in missing),
+        awaited_units=sum(w.quantity for w in awaited),
     )  # fmt: skip
-    return Placed(order_id, promised, _parts(held, missing), line_ids)
+    return Placed(order_id, promised, _parts(held, awaited, missing), line_ids)
 
 
 # --- checks --------------------------------------------------------------------------------------
@@ -217,13 +228,14 @@ Held = list[tuple[promise.Piece, int]]  # with the reservation that holds it
 
 
 @dataclass(frozen=True)
-class _Basket:
+class _Incoming:
     """An order on its way in: whose it is, where it goes, and where it may come from."""
 
     channel: SalesChannel
     order: Mapping[str, Any]
     at: geo.Point | None
     pickup: Location | None
+    basket: Basket | None  # holds units for it already
 
     def plan(
         self, sellable: dict[str, Sellable], wanted: Sequence[promise.Wanted] | None = None
@@ -239,17 +251,19 @@ class _Basket:
 
 
 def _claim(
-    basket: _Basket, plan: Plan, *, order_id: int, actor: str
+    incoming: _Incoming, plan: Plan, *, order_id: int, actor: str
 ) -> tuple[Held, list[promise.Wanted]]:
     """Claim the plan; what was lost to somebody faster is planned again on what is there now."""
     pieces, missing = plan
     held: Held = []
     for _ in range(ROUNDS):
         claims = [
-            ledger.Claim(n, p.point.product, p.point.location, p.quantity, order_id)
+            ledger.Claim(
+                n, p.point.product, p.point.location, p.quantity, order_id, hot=p.point.hot
+            )
             for n, p in enumerate(pieces)
         ]
-        got = ledger.reserve(claims, owner_type="order", actor=actor)
+        got = _reserve(incoming, claims, actor=actor)
         held += [(pieces[n], reserved.reservation) for n, reserved in sorted(got.items())]
         again = [
             promise.Wanted(p.index, p.sku, p.quantity) for n, p in enumerate(pieces) if n not in got
@@ -257,11 +271,44 @@ def _claim(
         if not again:
             return held, missing
         skus = sorted({w.sku for w in again})
-        now_free = availability.points(pool=basket.channel.pool_id, skus=skus)
-        pieces, short = basket.plan(now_free, again)
+        now_free = offer.points(incoming.channel, skus, basket=incoming.basket)
+        pieces, short = incoming.plan(now_free, again)
         missing = [*missing, *short]
     lost = [promise.Wanted(p.index, p.sku, p.quantity) for p in pieces]
     return held, [*missing, *lost]
+
+
+def _reserve(
+    incoming: _Incoming, claims: Sequence[ledger.Claim], *, actor: str
+) -> dict[int, ledger.Reserved]:
+    if incoming.basket is None:
+        return ledger.reserve(claims, owner_type="order", actor=actor)
+    return baskets.redeem(incoming.basket, claims, actor=actor)
+
+
+def _await_supply(
+    incoming: _Incoming,
+    sellable: Mapping[str, Sellable],
+    missing: list[promise.Wanted],
+    *,
+    order_id: int,
+) -> tuple[list[Awaited], list[promise.Wanted]]:
+    """Promise what is missing from supplies, where the channel does that; and what is left."""
+    if not missing or incoming.channel.on_shortage == SalesChannel.OnShortage.REFUSE:
+        return [], missing
+    return promise_from_supply(
+        missing, pool=incoming.channel.pool_id,
+        products={w.sku: sellable[w.sku].product for w in missing},
+        only=incoming.pickup.code if incoming.pickup else None, order_id=order_id,
+    )  # fmt: skip
+
+
+def _promised(
+    incoming: _Incoming, held: Held, awaited: Sequence[Awaited], *, now: datetime
+) -> datetime | None:
+    days = [promise.promised_at([piece for piece, _ in held], at=incoming.at, placed=now)]
+    days += [promise.arrival_of(w.coming, at=incoming.at, now=now) for w in awaited]
+    return max((day for day in days if day is not None), default=None)
 
 
 # --- rows ----------------------------------------------------------------------------------------
@@ -269,7 +316,8 @@ def _claim(
 
 def payload_hash(order: Mapping[str, Any]) -> str:
     """Fingerprint of a validated payload: the same order in other spacing is the same order."""
-    text = json.dumps(order, cls=DjangoJSONEncoder, sort_keys=True, separators=(",", ":"))
+    content = {name: value for name, value in order.items() if name != "basket"}
+    text = json.dumps(content, cls=DjangoJSONEncoder, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -286,25 +334,25 @@ def line_totals(order: Mapping[str, Any]) -> list[tuple[Decimal, Decimal]]:
 
 
 def _row(
-    basket: _Basket,
+    incoming: _Incoming,
     sellable: Mapping[str, Sellable],
     *,
     promised: datetime | None,
     source: str,
     now: datetime,
 ) -> dict[str, Any]:
-    order, at = basket.order, basket.at
+    order, at = incoming.order, incoming.at
     address = order.get("shipping_address") or {}
     customer = order["customer"]
     totals = line_totals(order)
     return {
         **{name: order[name] for name in ORDER_FIELDS},
         **{name: address.get(name, "") for name in ADDRESS_FIELDS},
-        "channel_id": basket.channel.pk, "source": source, "payload_hash": payload_hash(order),
+        "channel_id": incoming.channel.pk, "source": source, "payload_hash": payload_hash(order),
         "placed_at": order["placed_at"] or now, "received_at": now, "promised_at": promised,
         "subtotal": _subtotal(order), "delivery": order["delivery"]["method"],
         "service": order["delivery"]["service"],
-        "pickup_location_id": basket.pickup and basket.pickup.pk,
+        "pickup_location_id": incoming.pickup and incoming.pickup.pk,
         "email": customer["email"].lower(), "name": address.get("name") or customer["name"],
         "phone": address.get("phone") or customer["phone"],
         "customer_name": customer["name"], "customer_phone": customer["phone"],
@@ -409,6 +457,7 @@ def _slices(
     order_id: int,
     line_ids: Sequence[int],
     pieces: Held,
+    awaited: Sequence[Awaited],
     missing: Sequence[promise.Wanted],
     *,
     now: datetime,
@@ -421,6 +470,14 @@ def _slices(
         )
         for p, reservation in pieces
     ]  # fmt: skip
+    claimed += [
+        Allocation(
+            order_id=order_id, line_id=line_ids[w.index], quantity=w.quantity, since=now,
+            queue=Allocation.Queue.BACKORDER, queue_reason=waits_for(w.coming.reference),
+            reservation_id=w.reservation,
+        )
+        for w in awaited
+    ]  # fmt: skip
     return claimed + [
         Allocation(
             order_id=order_id, line_id=line_ids[w.index], quantity=w.quantity, since=now,
@@ -430,7 +487,13 @@ def _slices(
     ]  # fmt: skip
 
 
-def _parts(pieces: Held, missing: Sequence[promise.Wanted]) -> tuple[Part, ...]:
+def _parts(
+    pieces: Held, awaited: Sequence[Awaited], missing: Sequence[promise.Wanted]
+) -> tuple[Part, ...]:
     held = [Part(p.index + 1, p.sku, p.quantity, p.point.code, p.point.name) for p, _ in pieces]
+    held += [
+        Part(w.index + 1, w.sku, w.quantity, None, None, w.coming.reference, w.coming.eta)
+        for w in awaited
+    ]
     waiting = [Part(w.index + 1, w.sku, w.quantity, None, None) for w in missing]
     return tuple(sorted([*held, *waiting], key=lambda part: part.line))

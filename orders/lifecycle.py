@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import F
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from config.status import IllegalMove, MovedMeanwhile, sources
@@ -75,6 +76,14 @@ def move_slices(slices: Sequence[Allocation], to: str, **changes: Any) -> None:
     for piece in slices:
         for name, value in values.items():
             setattr(piece, name, value)
+
+
+def per_slice(pieces: Sequence[Allocation], values: Sequence[int | None]) -> RawSQL:
+    """A value of its own for each slice, for move_slices: one UPDATE whatever their number."""
+    return RawSQL(
+        "(%s::bigint[])[array_position(%s::bigint[], orders_allocation.id)]",
+        [list(values), [piece.pk for piece in pieces]],
+    )
 
 
 def split_slice(piece: Allocation, *, quantity: int) -> Allocation:

@@ -32,7 +32,8 @@ def context(order: Order, *, user: AbstractBaseUser | AnonymousUser) -> dict[str
     """Everything the page's template asks for; the order's lines are read once for all."""
     prefetch_related_objects([order], "lines", "payments")
     slices = list(
-        order.allocations.select_related("line", "location").order_by("line__position", "id")
+        order.allocations.select_related("line", "location", "reservation__supply__location")
+        .order_by("line__position", "id")
     )
     holds = list(order.holds.order_by("id"))
     messages = list(order.notifications.order_by("-id"))
@@ -71,6 +72,8 @@ def next_step(slices: Sequence[Allocation], holds: Sequence[Hold]) -> str:
         return "Some units found no stock point. Route again when there is stock, or cancel."
     if Allocation.Queue.PICKUP_REFUSED in queues:
         return "The pick-up store refused. Ask the customer, then cancel or route again."
+    if Allocation.Queue.BACKORDER in queues:
+        return "Some units wait for supply. They are sent on by themselves when it arrives."
     if Allocation.Queue.ROUTING in queues:
         return "A worker routes it within seconds of its capture."
     return ""

@@ -12,7 +12,7 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from config.api import Problems, check_texts
-from config.payload import Strict, Units
+from config.payload import Items, Strict, Units
 from orders.models import Order
 from orders.money import is_country, is_currency, rounded
 
@@ -80,17 +80,6 @@ class Code(serializers.CharField):
         if not text.isprintable():
             raise serializers.ValidationError("holds characters that cannot be seen")
         return text
-
-
-class Items(serializers.ListField):
-    """A list that is counted before its entries are looked at."""
-
-    def to_internal_value(self, data: Any) -> list[Any]:
-        if isinstance(data, list) and self.max_length and len(data) > self.max_length:
-            raise serializers.ValidationError(
-                f"has {len(data)} entries, at most {self.max_length} are taken", "max_length"
-            )
-        return super().to_internal_value(data)
 
 
 class Text(serializers.CharField):
@@ -183,6 +172,9 @@ class OrderPayload(Strict):
     tags = Items(child=serializers.CharField(max_length=60), default=[], max_length=50)
     note = Text(2000)
     metadata = serializers.DictField(default={})
+    basket = serializers.UUIDField(
+        allow_null=True, default=None, help_text="token of the basket that holds its units"
+    )
 
     def to_internal_value(self, data: Any) -> Any:
         # Looked at before the lines are: a hundred thousand of them must cost nothing.

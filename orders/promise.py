@@ -6,17 +6,20 @@ afterwards; the promise stands.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 from functools import cache
 from zoneinfo import ZoneInfo
 
 from config.geo import Point, distance_km
+from inventory import hours
 from inventory.availability import Sellable, StockPoint
+from inventory.supplies import Coming
 
 # Working days on the road by distance. Ours, from no carrier's sheet: (up to km, days).
 TRANSIT_DAYS: tuple[tuple[float, int], ...] = ((300, 1), (1000, 2), (2500, 4), (float("inf"), 7))
 UNKNOWN_DISTANCE_KM = 1000.0
 SATURDAY = 5
+DELIVERED_BY = time(20)
 
 
 @dataclass(frozen=True)
@@ -43,18 +46,31 @@ def choose(
 ) -> tuple[list[Piece], list[Wanted]]:
     """Pick stock points: as few as possible, the nearest first; returns (pieces, what is missing).
 
-    `only` is the code of the one stock point allowed, for pick-up.
+    `only` is the code of the one stock point allowed, for pick-up. Never more in all than the pool
+    promises, whatever is free at its stock points.
     """
     free = _free(wanted, sellable, only)
-    open_units = {w.index: w.quantity for w in wanted}
+    kept = _kept_back(wanted, sellable)
+    open_units = {w.index: w.quantity - kept[w.index] for w in wanted if w.quantity > kept[w.index]}
     by_index = {w.index: w for w in wanted}
     pieces: list[Piece] = []
     while open_units and free:
         location = max(free, key=lambda loc: _rank(loc, free, open_units, by_index, at))
         taken = _take(free.pop(location), open_units, by_index)
         pieces += taken
-    missing = [Wanted(i, by_index[i].sku, units) for i, units in open_units.items()]
-    return pieces, missing
+    short = {w.index: kept[w.index] + open_units.get(w.index, 0) for w in wanted}
+    return pieces, [Wanted(w.index, w.sku, short[w.index]) for w in wanted if short[w.index]]
+
+
+def _kept_back(wanted: Sequence[Wanted], sellable: dict[str, Sellable]) -> dict[int, int]:
+    """Units of each line that the pool does not promise; earlier lines are served first."""
+    left = {w.sku: sellable[w.sku].available for w in wanted}
+    kept = {}
+    for w in wanted:
+        served = min(w.quantity, left[w.sku])
+        left[w.sku] -= served
+        kept[w.index] = w.quantity - served
+    return kept
 
 
 def _free(
@@ -113,24 +129,26 @@ def promised_at(pieces: Sequence[Piece], *, at: Point | None, placed: datetime) 
 def arrival(point: StockPoint, *, at: Point | None, placed: datetime) -> datetime:
     """End of the day, in the stock point's zone, on which its parcel arrives."""
     local = local_time(placed, point.timezone)
-    days = working_days(local, cutoff=point.cutoff, lead_days=point.lead_days, km=_km(point, at))
-    return day_after(local, days)
+    open_ = hours.read(point.calendar, point.cutoff)
+    leaves = hours.hand_over_day(open_, local, lead_days=point.lead_days)
+    return delivered(leaves, transit_days(_km(point, at)), zone=local.tzinfo)
 
 
-def working_days(local: datetime, *, cutoff: time, lead_days: int, km: float) -> int:
-    """Lead time and transit; a working day more after the cut-off and on a weekend."""
-    late = local.time() > cutoff or local.weekday() >= SATURDAY
-    return lead_days + transit_days(km) + late
+def arrival_of(coming: Coming, *, at: Point | None, now: datetime) -> datetime | None:
+    """When units of a supply are with the customer: its date, the sender's usual lateness, a day
+    to put them away, and the way. None: nobody knows its date."""
+    ready = coming.ready_at(now)
+    return ready and arrival(coming.point, at=at, placed=ready)
 
 
-def day_after(local: datetime, days: int) -> datetime:
-    """End of the day that many working days after a local time."""
-    day = local
+def delivered(leaves: date, days: int, *, zone: tzinfo | None) -> datetime:
+    """End of the day that many working days of a carrier after a parcel left."""
+    day = leaves
     while days > 0:
         day += timedelta(days=1)
         if day.weekday() < SATURDAY:
             days -= 1
-    return day.replace(hour=20, minute=0, second=0, microsecond=0)
+    return datetime.combine(day, DELIVERED_BY, tzinfo=zone)
 
 
 def local_time(moment: datetime, timezone: str) -> datetime:

@@ -38,6 +38,7 @@ def _on_hold() -> Exists:
 # Stages of open slices: what a slice of the stage is like.
 _OPEN: dict[str, dict[str, Any]] = {
     "to_route": {"queue": Queue.ROUTING},
+    "awaited": {"queue": Queue.BACKORDER},
     "routed": {"state": S.ALLOCATED},
     "picking": {"state__in": [S.ACCEPTED, S.PICKED]},
     "packed": {"state__in": [S.PACKED, S.READY]},
@@ -46,6 +47,7 @@ _OPEN: dict[str, dict[str, Any]] = {
 }
 STAGES: dict[str, tuple[str, Callable[[], Exists]]] = {
     "to_route": ("to route", lambda: holding(**_OPEN["to_route"])),
+    "awaited": ("waits for supply", lambda: holding(**_OPEN["awaited"])),
     "routed": ("routed", lambda: holding(**_OPEN["routed"])),
     "picking": ("picking", lambda: holding(**_OPEN["picking"])),
     "packed": ("packed", lambda: holding(**_OPEN["packed"])),

@@ -15,8 +15,11 @@ from orders.models import Hold, Notification, Order, OrderEvent
 from orders.money import in_words
 
 HOUSE = {"system", "routing", "fulfillment", "notifications"}
-BAD = ("refused", "unfillable", "order.canceled", "declined", "suppressed")
-WAITS = ("hold.opened", "requeued", "withdrawn", "refund.requested")
+BAD = ("refused", "unfillable", "backorder.lost", "order.canceled", "declined", "suppressed")
+WAITS = (
+    "backorder.moved", "promise.changed", "hold.opened", "requeued", "withdrawn",
+    "refund.requested",
+)  # fmt: skip
 GOOD = ("delivered", "collected", "order.closed", "hold.resolved", "return.refunded")
 TOLD_BESIDE = frozenset({"return", "number", "notification", "template"})
 
@@ -133,7 +136,14 @@ def _received(data: Data, known: _Known) -> str:
         parts.append(f"promised until {date_format(until, 'D j M')}")
     if missing := data.get("missing_units"):
         parts.append(f"{_units({'units': missing})} without stock")
+    if awaited := data.get("awaited_units"):
+        parts.append(f"{_units({'units': awaited})} on the way to us")
     return "; ".join(parts)
+
+
+def _day_in_words(moment: Any) -> str:
+    day = parse_datetime(str(moment)) if moment else None
+    return date_format(day, "D j M") if day else "an unknown day"
 
 
 def _hold_opened(data: Data, known: _Known) -> str:
@@ -177,6 +187,15 @@ def _refunded(data: Data, known: _Known) -> str:
 WORDS: dict[str, Words] = {
     "order.received": _received,
     "order.routed": lambda d, k: f"Routed {_units(d)} to {k.all_of(d.get('locations') or ())}",
+    "backorder.filled": lambda d, k: f"{_units(d)} that waited for supply can be sent now",
+    "backorder.moved": lambda d, k: f"{_units(d)} of {d.get('reference')} wait for another supply",
+    "backorder.promised": lambda d, k: f"{_units(d)} wait for {d.get('reference')} now",
+    "backorder.lost": lambda d, k: (
+        f"{_units(d)} lost {d.get('reference')}: it brings fewer than were promised"
+    ),
+    "promise.changed": lambda d, k: (
+        f"Promised until {_day_in_words(d.get('promised_at'))}, because {d.get('reference')} moved"
+    ),
     "order.unfillable": lambda d, k: f"No stock point can serve {_units(d)}{_because(d)}",
     "order.canceled": lambda d, k: f"Canceled {_units(d)}{_because(d)}",
     "order.closed": lambda d, k: "Closed: every unit has arrived or was canceled",

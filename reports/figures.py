@@ -31,6 +31,7 @@ class Tile:
 _FUNNEL = """
 SELECT CASE WHEN queue = 'unfillable' THEN 'unfillable' WHEN queue = 'pickup_refused'
             THEN 'pickup_refused' WHEN queue = 'routing' THEN 'to_route'
+            WHEN queue = 'backorder' THEN 'awaited'
             WHEN state = 'allocated' THEN 'routed' WHEN state IN ('accepted', 'picked')
             THEN 'picking' WHEN state IN ('packed', 'ready') THEN 'packed' END AS stage,
        count(DISTINCT order_id), min(since)
@@ -43,8 +44,8 @@ UNION ALL
 SELECT 'shipped_today', count(DISTINCT order_id), min(shipped_at) FROM fulfillment_parcel
  WHERE shipped_at >= %(midnight)s
 """
-FUNNEL = ("to_route", "routed", "picking", "packed", "shipped_today", "unfillable", "on_hold",
-          "pickup_refused")  # fmt: skip
+FUNNEL = ("to_route", "awaited", "routed", "picking", "packed", "shipped_today", "unfillable",
+          "on_hold", "pickup_refused")  # fmt: skip
 
 
 def funnel(*, now: datetime) -> list[Tile]:

@@ -115,6 +115,7 @@ def _start(supervisor: Supervisor, pair: Pair, *, port: int) -> bool:
         mail_port = free_port(preferred=MAIL_PORT)
         found["EMAIL_URL"] = f"smtp://127.0.0.1:{mail_port}"
     found.setdefault("PUBLIC_URL", os.environ.get("PUBLIC_URL") or f"http://127.0.0.1:{port}")
+    found.setdefault("OUTGOING_PRIVATE_ALLOWED", os.environ.get("OUTGOING_PRIVATE_ALLOWED", "true"))
     supervisor.env = os.environ | found | {"PYTHONUNBUFFERED": "1"}
     embedded.publish(found, var=var)
     if not _prepare(supervisor, demo=demo):

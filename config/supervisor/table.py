@@ -43,6 +43,7 @@ def children(*, port: int, mail_port: int | None, var: Path, demo: bool) -> list
         Child(name="worker", stop=2, argv=(*celery, "worker", "-c", "2", "--without-gossip")),
         Child(name="beat", stop=2, late=True, argv=(*celery, "beat", *beat_state)),
         Child(name="relay", stop=2, late=True, argv=(MANAGE, "relay")),
+        Child(name="publish", stop=2, late=True, argv=(MANAGE, "publish")),
     ]
     if mail_port is not None:
         catcher = (MANAGE, "catch_mail", f"--port={mail_port}")

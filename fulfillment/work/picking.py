@@ -8,6 +8,7 @@ from django.utils import timezone
 from config.status import IllegalMove, MovedMeanwhile
 from fulfillment.models import FulfillmentLine
 from fulfillment.work.task import MOVES, REFUSABLE, F, Outcome, S, Task, lock_task
+from inventory import ledger
 from orders import lifecycle
 from orders.models import Allocation
 from routing import decide
@@ -103,7 +104,9 @@ def _give_up(task: Task, keep: Mapping[int, int] | None) -> list[Allocation]:
         FulfillmentLine.objects.bulk_update(partly, ["quantity", "picked"])
         FulfillmentLine.objects.bulk_create(cut)
     task.lines = [line for line in task.lines if kept[line.pk]]
-    return [line.allocation for line in [*whole, *cut]]
+    given_up = [line.allocation for line in [*whole, *cut]]
+    ledger.set_off_shelf(_claims(given_up), off_shelf=False)
+    return given_up
 
 
 def _check_known(task: Task, keep: Mapping[int, int]) -> None:
@@ -144,6 +147,7 @@ def scan(*, fulfillment_order_id: int, code: str, actor: str) -> Outcome:
         if counted != 1:
             raise MovedMeanwhile(f"{task.row} was changed meanwhile")
         line.picked += 1
+        _take_off_shelf([line])
         finish_picking(task, actor=actor)
     return Outcome(task.row, changed=True)
 
@@ -185,8 +189,19 @@ def pick_all(*, fulfillment_order_id: int, actor: str) -> Outcome:
 def finish_picking(task: Task, *, actor: str) -> None:
     """Picking is done when every unit that is still wanted was picked."""
     if task.row.state == F.ACCEPTED and task.lines and task.all_picked:
+        _take_off_shelf(task.lines)
         task.move(F.PICKED, slices=S.PICKED)
         task.record("fulfillment.picked", actor=actor, units=_picked(task.lines))
+
+
+def _take_off_shelf(lines: Sequence[FulfillmentLine]) -> None:
+    """What is picked is on hand, but no count finds it on the shelf (inventory/counts)."""
+    picked = [line.allocation for line in lines if line.picked == line.quantity]
+    ledger.set_off_shelf(_claims(picked), off_shelf=True)
+
+
+def _claims(slices: Sequence[Allocation]) -> list[int]:
+    return [piece.reservation_id for piece in slices if piece.reservation_id is not None]
 
 
 def _picked(lines: Sequence[FulfillmentLine]) -> int:

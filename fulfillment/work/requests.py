@@ -1,7 +1,7 @@
 """Asking stock points for work, and taking it back."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
@@ -12,14 +12,13 @@ from config.models import OutboxRow
 from fulfillment.models import FulfillmentLine, FulfillmentOrder
 from fulfillment.work.picking import finish_picking
 from fulfillment.work.task import F, S, Task, is_ours
+from inventory import hours, places
 from inventory.models import Location
 from orders import events, lifecycle
 from orders.models import Allocation, Order
 from routing.models import Decision
 
 ACTOR = "fulfillment"
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-SATURDAY = 5
 
 
 def handle_sync(row: OutboxRow) -> None:
@@ -59,10 +58,11 @@ def _request(order: Order, asked: Sequence[int]) -> None:
     decision = Decision.objects.filter(order=order).order_by("-id").only("sentence").first()
     now = timezone.now()
     groups = [(key, list(group)) for key, group in groupby(slices, lambda s: s.location_id)]
+    special = places.special_days([key for key, _ in groups])
     rows = FulfillmentOrder.objects.bulk_create(
         FulfillmentOrder(
             order=order, location_id=location, created_at=now,
-            ship_by=ship_by(group[0].location, now=now),
+            ship_by=ship_by(group[0].location, now=now, special=special[location]),
             why=decision.sentence if decision else "",
             decision_id=decision.pk if decision else None,
         )
@@ -87,32 +87,21 @@ def _units(slices: Iterable[Allocation]) -> int:
     return sum(piece.quantity for piece in slices)
 
 
-def ship_by(location: Location | None, *, now: datetime) -> datetime:
+def ship_by(
+    location: Location | None, *, now: datetime, special: Sequence[hours.SpecialDay] = ()
+) -> datetime:
     """When work given now must leave: the stock point's cut-off, in its own time zone.
 
-    After today's cut-off it is the next working day's; lead time adds working days. Working days
-    are those with opening hours, or Monday to Friday where no hours are known.
+    After today's cut-off it is the next open day's; lead time adds open days.
     """
     if location is None:
         raise ValueError("a routed slice has a stock point")
     zone = ZoneInfo(location.timezone)
-    local = now.astimezone(zone)
-    days = location.lead_days
-    day = local.date()
-    if local.time() > location.cutoff or not _is_open(location, day):
-        days += 1
-    for _ in range(366):  # opening hours without any open day end the search
-        if days <= 0:
-            break
-        day += timedelta(days=1)
-        days -= _is_open(location, day)
-    return datetime.combine(day, location.cutoff, tzinfo=zone)
-
-
-def _is_open(location: Location, day: date) -> bool:
-    if location.opening_hours:
-        return bool(location.opening_hours.get(WEEKDAYS[day.weekday()]))
-    return day.weekday() < SATURDAY
+    open_ = hours.known(
+        location.opening_hours, cutoff=location.cutoff, cutoffs=location.cutoffs, special=special
+    )
+    day = hours.hand_over_day(open_, now.astimezone(zone), lead_days=location.lead_days)
+    return datetime.combine(day, open_.cutoff(day) or location.cutoff, tzinfo=zone)
 
 
 # --- taking back ---------------------------------------------------------------------------------

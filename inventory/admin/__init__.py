@@ -1,5 +1,15 @@
 """The console's view of stock: facts to read, master data to edit, changes as actions."""
 
-from inventory.admin import catalog, places, pools, stock, supplies
+from inventory.admin import catalog, counts, feeds, places, pools, rules, stock, supplies, transfers
 
-__all__ = ["catalog", "places", "pools", "stock", "supplies"]
+__all__ = [
+    "catalog",
+    "counts",
+    "feeds",
+    "places",
+    "pools",
+    "rules",
+    "stock",
+    "supplies",
+    "transfers",
+]

@@ -18,6 +18,7 @@ from config.console import ReadOnlyAdmin, Tabs, action, badge, display, found, m
 from inventory import ledger
 from inventory.admin.causes import cause_link
 from inventory.admin.own import OwnLocationFilter, OwnLocations
+from inventory.ledger import hot
 from inventory.models import Reservation, Stock, StockMovement
 from inventory.models.stock import BUCKETS
 
@@ -27,6 +28,12 @@ BUCKET_WORDS = [(bucket, bucket.replace("_", " ")) for bucket in BUCKETS]
 LEVELS = [("short", "short or negative"), ("out", "nothing free"),
           ("blocked", "has units set aside"), ("over", "above target")]  # fmt: skip
 SHORT = Q(reserved__gt=F("on_hand") - F("unavailable")) | Q(on_hand__lt=0)
+
+
+class HotForm(forms.Form):
+    """Into how many shares the free units are split."""
+
+    shares = forms.Number(initial=64, min_value=2, max_value=256)
 
 
 class LevelFilter(admin.SimpleListFilter):
@@ -153,7 +160,7 @@ class StockAdmin(OwnLocations, ReadOnlyAdmin):
     search_help_text = "SKU, barcode, name or stock point"
     ordering = ("-id",)
     empty_words = "Stock comes in as a file (System, Files in), over REST or with a delivery."
-    actions_detail = ("adjust", "set_aside", "set_levels", "movements", "claims")
+    actions_detail = ("adjust", "set_aside", "set_levels", "hot_sale", "movements", "claims")
     fieldsets = (
         ("What is there", {"fields": (
             ("product", "location"), ("free_", "on_hand"), ("reserved", "unavailable"))}),
@@ -188,6 +195,8 @@ class StockAdmin(OwnLocations, ReadOnlyAdmin):
         there = stock.on_hand - stock.unavailable
         if stock.reserved > there:
             return badge("danger", f"{stock.reserved - there} short")
+        if stock.hot:
+            return badge("info", "hot sale")
         return badge("success" if stock.free else "warning", str(stock.free))
 
     @display(description="set aside")
@@ -277,6 +286,31 @@ class StockAdmin(OwnLocations, ReadOnlyAdmin):
         return self._ask(
             request, stock, form=levels_form(stock), effect=effect, submit="Set",
             title="Safety and target", text="What is there does not move.",
+        )  # fmt: skip
+
+    @action(description="Hot sale", permissions=["handle"], url_path="hot-sale",
+            icon="local_fire_department")  # fmt: skip
+    def hot_sale(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        stock = self._row(request, object_id)
+        shelf = {"product": stock.product_id, "location": stock.location_id}
+        actor = request.user.get_username()
+
+        def begin(data: dict) -> str:
+            units = hot.split(**shelf, shares=data["shares"], actor=actor)
+            return f"{units} units of {stock.product.sku} are for sale in {data['shares']} shares."
+
+        def end(_: dict) -> str:
+            hot.join(**shelf, actor=actor)
+            return f"The hot sale of {stock.product.sku} is over."
+
+        if stock.hot:
+            return self._ask(request, stock, form=forms.Form, effect=end, title="End the hot sale",
+                             submit="End it", text="Units that were not sold are one stock again.",
+                             )  # fmt: skip
+        return self._ask(
+            request, stock, form=HotForm, effect=begin, title="Hot sale", submit="Begin",
+            text=f"The {stock.free} free units are split into shares, so that hundreds of buyers at"
+            " once do not wait for each other. An order larger than a share ends the sale.",
         )  # fmt: skip
 
     @action(description="Movements", permissions=["view"], url_path="movements", icon="history")

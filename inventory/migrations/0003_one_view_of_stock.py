@@ -19,6 +19,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterModelOptions('location', {'ordering': ['code'], 'verbose_name': 'stock point', 'permissions': [('view_all_locations', "Can see every stock point's stock")]}),
         migrations.RemoveIndex(model_name='stock', name='stock_short'),
         migrations.RemoveConstraint(model_name='stock', name='stock_unavailable_not_negative'),
         # What was unavailable without a reason is in quarantine until somebody decides.
@@ -55,6 +56,19 @@ class Migration(migrations.Migration):
                 ('submitted_at', models.DateTimeField(blank=True, null=True)),
                 ('closed_at', models.DateTimeField(blank=True, null=True)),
             ],
+        ),
+        migrations.CreateModel(
+            name='ShelfMove',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('product_id', models.BigIntegerField()),
+                ('location_id', models.BigIntegerField()),
+                ('units', models.IntegerField()),
+                ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+            ],
+            options={
+                'indexes': [models.Index(fields=['product_id', 'location_id', 'at'], name='shelf_move_of_stock')],
+            },
         ),
         migrations.CreateModel(
             name='CountEntry',
@@ -381,6 +395,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='supply',
+            name='first_quantity',
+            field=models.PositiveIntegerField(default=0, help_text='as it was ordered first'),
+        ),
+        migrations.AddField(
+            model_name='supply',
             name='first_eta',
             field=models.DateField(blank=True, help_text='as it was promised first', null=True),
         ),
@@ -498,6 +517,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='stockmovement',
+            index=models.Index(condition=models.Q(('safety_after', None), _negated=True), fields=['product', 'location', 'created_at', 'id'], name='movement_of_safety'),
+        ),
+        migrations.AddIndex(
+            model_name='stockmovement',
             index=models.Index(condition=models.Q(('cause_id', None), _negated=True), fields=['cause_type', 'cause_id'], name='movement_cause'),
         ),
         migrations.AddIndex(
@@ -527,10 +550,6 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='supply',
             constraint=models.UniqueConstraint(fields=('reference', 'notice', 'product', 'location'), name='supply_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='supply',
-            constraint=models.CheckConstraint(condition=models.Q(('claimed__lte', django.db.models.functions.comparison.Greatest(django.db.models.expressions.CombinedExpression(models.F('quantity'), '-', models.F('received')), 0))), name='supply_not_over_claimed'),
         ),
         migrations.AddConstraint(
             model_name='supply',
@@ -737,6 +756,10 @@ class Migration(migrations.Migration):
             model_name='transfer',
             index=models.Index(condition=models.Q(('state__in', ['confirmed', 'shipped', 'partly'])), fields=['destination'], name='transfer_coming'),
         ),
+        migrations.AddIndex(
+            model_name='transfer',
+            index=models.Index(condition=models.Q(('state__in', ['confirmed', 'shipped', 'partly'])), fields=['source'], name='transfer_going'),
+        ),
         migrations.AddConstraint(
             model_name='transfer',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('flow', 'receive_only'), ('source', None)), models.Q(('destination', None), ('flow', 'ship_only'), ('source__isnull', False)), models.Q(('destination__isnull', False), ('flow', 'both'), ('source__isnull', False), models.Q(('source', models.F('destination')), _negated=True)), _connector='OR'), name='transfer_ends'),
@@ -771,7 +794,7 @@ class Migration(migrations.Migration):
             migrations.RunSQL.noop,
         ),
         migrations.RunSQL(
-            "UPDATE inventory_supply SET first_eta = eta;"
+            "UPDATE inventory_supply SET first_eta = eta, first_quantity = quantity;"
             "UPDATE inventory_stock SET own_safety = safety;"
             "UPDATE inventory_stock s SET moved_at = (SELECT max(m.created_at)"
             " FROM inventory_stockmovement m WHERE m.product_id = s.product_id"

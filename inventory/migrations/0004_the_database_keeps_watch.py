@@ -1,5 +1,5 @@
 """What the database itself sees to: the ledger's permissions, marks of change, history of settings,
-and the capacity of a day."""
+the capacity of a day, and what is in pickers' hands."""
 
 from django.db import migrations
 
@@ -82,6 +82,12 @@ BEGIN
            clock_timestamp(), CASE WHEN TG_OP = 'DELETE' THEN NULL ELSE to_jsonb(NEW) END;
     RETURN NULL;
 END $$;
+CREATE FUNCTION inventory_keep_activity() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO inventory_settinghistory ("table", row_id, at, data)
+    VALUES (TG_TABLE_NAME, NEW.id, clock_timestamp(), jsonb_build_object('active', NEW.active));
+    RETURN NULL;
+END $$;
 CREATE TRIGGER keep_new AFTER INSERT OR DELETE ON inventory_location FOR EACH ROW
     EXECUTE FUNCTION inventory_keep_setting();
 CREATE TRIGGER keep_changed AFTER UPDATE ON inventory_location FOR EACH ROW
@@ -94,6 +100,10 @@ CREATE TRIGGER keep_new AFTER INSERT OR DELETE ON inventory_poolthreshold FOR EA
     EXECUTE FUNCTION inventory_keep_setting();
 CREATE TRIGGER keep_changed AFTER UPDATE ON inventory_poolthreshold FOR EACH ROW
     WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION inventory_keep_setting();
+CREATE TRIGGER keep_activity AFTER UPDATE ON inventory_product FOR EACH ROW
+    WHEN (OLD.active IS DISTINCT FROM NEW.active) EXECUTE FUNCTION inventory_keep_activity();
+CREATE INDEX setting_of_product ON inventory_settinghistory
+    ("table", ((data ->> 'product_id')::bigint)) WHERE data ->> 'product_id' IS NOT NULL;
 INSERT INTO inventory_settinghistory ("table", row_id, at, data)
 SELECT 'inventory_location', id, 'epoch'::timestamptz, to_jsonb(l) FROM inventory_location l
  UNION ALL SELECT 'inventory_poollocation', id, 'epoch'::timestamptz, to_jsonb(m) FROM inventory_poollocation m;
@@ -105,28 +115,93 @@ DROP TRIGGER keep_new ON inventory_poollocation;
 DROP TRIGGER keep_changed ON inventory_poollocation;
 DROP TRIGGER keep_new ON inventory_poolthreshold;
 DROP TRIGGER keep_changed ON inventory_poolthreshold;
+DROP TRIGGER keep_activity ON inventory_product;
+DROP INDEX setting_of_product;
+DROP FUNCTION inventory_keep_activity();
 DROP FUNCTION inventory_keep_setting();
 """
 
+# Who cuts a claim off a share of a hot sale changes neither the stock row nor the ledger.
+HOT = """
+CREATE FUNCTION inventory_keep_hot() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO inventory_stockchange (product_id)
+    SELECT CASE WHEN TG_OP = 'DELETE' THEN OLD.product_id ELSE NEW.product_id END;
+    INSERT INTO inventory_settinghistory ("table", row_id, at, data)
+    SELECT TG_TABLE_NAME, CASE WHEN TG_OP = 'DELETE' THEN OLD.id ELSE NEW.id END,
+           clock_timestamp(),
+           CASE WHEN TG_OP <> 'DELETE' THEN jsonb_build_object('product_id', NEW.product_id,
+               'location_id', NEW.location_id, 'units', NEW.quantity) END;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER keep_new_hot AFTER INSERT OR UPDATE ON inventory_reservation FOR EACH ROW
+    WHEN (NEW.owner_type = 'hot') EXECUTE FUNCTION inventory_keep_hot();
+CREATE TRIGGER keep_hot_gone AFTER DELETE ON inventory_reservation FOR EACH ROW
+    WHEN (OLD.owner_type = 'hot') EXECUTE FUNCTION inventory_keep_hot();
+"""
+NO_HOT = """
+DROP TRIGGER keep_new_hot ON inventory_reservation;
+DROP TRIGGER keep_hot_gone ON inventory_reservation;
+DROP FUNCTION inventory_keep_hot();
+"""
+
 # The most exact row counts: weekday and method, then weekday, then method, then neither, then the
-# stock point's own figure, which counts parcels and so says nothing of pick-ups.
+# stock point's own figure, which counts parcels and so says nothing of pick-ups. A row for any
+# method is shared by those that have no more exact one. It returns a set, so that the planner
+# takes the query in place of the call.
 CAPACITY = """
-CREATE FUNCTION inventory_capacity_of(place bigint, day date, method text,
-                                      OUT orders integer, OUT units integer)
-LANGUAGE sql STABLE AS $$
-    SELECT c.orders, c.units FROM (
-        SELECT c.orders, c.units,
-               2 * (c.weekday IS NOT NULL)::int + (c.delivery <> '')::int AS exact
-          FROM inventory_capacity c
-         WHERE c.location_id = place AND c.delivery IN ('', method)
-           AND (c.weekday IS NULL OR c.weekday = extract(isodow FROM day) - 1)
-         UNION ALL
-        SELECT CASE WHEN method = 'ship' THEN l.capacity_per_day END, NULL, -1
-          FROM inventory_location l WHERE l.id = place) AS c
-     ORDER BY exact DESC LIMIT 1
+CREATE FUNCTION inventory_capacity_of(place bigint, day date, method text)
+RETURNS TABLE (orders integer, units integer, shared boolean) LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN c.exact IS NOT NULL THEN c.orders
+                WHEN method = 'ship' THEN l.capacity_per_day END,
+           c.units,
+           coalesce(c.delivery = '', false) AND NOT EXISTS (
+               SELECT 1 FROM inventory_capacity o
+                WHERE o.location_id = place AND o.delivery NOT IN ('', method)
+                  AND (o.weekday IS NULL OR o.weekday = extract(isodow FROM day) - 1)
+                  AND 2 * (o.weekday IS NOT NULL)::int + 1 > c.exact)
+      FROM inventory_location l
+      LEFT JOIN LATERAL (
+           SELECT r.orders, r.units, r.delivery,
+                  2 * (r.weekday IS NOT NULL)::int + (r.delivery <> '')::int AS exact
+             FROM inventory_capacity r
+            WHERE r.location_id = place AND r.delivery IN ('', method)
+              AND (r.weekday IS NULL OR r.weekday = extract(isodow FROM day) - 1)
+            ORDER BY exact DESC LIMIT 1) AS c ON true
+     WHERE l.id = place
 $$;
 """
 NO_CAPACITY = "DROP FUNCTION inventory_capacity_of(bigint, date, text);"
+
+# What pickers have in hand, as of any moment since the oldest open count (inventory/counts).
+SHELF = """
+CREATE FUNCTION inventory_note_shelf() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    units integer := 0;
+BEGIN
+    IF TG_OP <> 'INSERT' AND OLD.off_shelf THEN units := units - OLD.quantity; END IF;
+    IF TG_OP <> 'DELETE' AND NEW.off_shelf THEN units := units + NEW.quantity; END IF;
+    IF units <> 0 THEN
+        INSERT INTO inventory_shelfmove (product_id, location_id, units, at)
+        SELECT CASE WHEN TG_OP = 'INSERT' THEN NEW.product_id ELSE OLD.product_id END,
+               CASE WHEN TG_OP = 'INSERT' THEN NEW.location_id ELSE OLD.location_id END,
+               units, clock_timestamp();
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER note_shelf_new AFTER INSERT ON inventory_reservation FOR EACH ROW
+    WHEN (NEW.off_shelf) EXECUTE FUNCTION inventory_note_shelf();
+CREATE TRIGGER note_shelf AFTER UPDATE ON inventory_reservation FOR EACH ROW
+    WHEN (OLD.off_shelf OR NEW.off_shelf) EXECUTE FUNCTION inventory_note_shelf();
+CREATE TRIGGER note_shelf_gone AFTER DELETE ON inventory_reservation FOR EACH ROW
+    WHEN (OLD.off_shelf) EXECUTE FUNCTION inventory_note_shelf();
+"""
+NO_SHELF = """
+DROP TRIGGER note_shelf_new ON inventory_reservation;
+DROP TRIGGER note_shelf ON inventory_reservation;
+DROP TRIGGER note_shelf_gone ON inventory_reservation;
+DROP FUNCTION inventory_note_shelf();
+"""
 
 
 class Migration(migrations.Migration):
@@ -135,5 +210,7 @@ class Migration(migrations.Migration):
         migrations.RunSQL(PERMISSION, NO_PERMISSION),
         migrations.RunSQL(MARKS, NO_MARKS),
         migrations.RunSQL(HISTORY, NO_HISTORY),
+        migrations.RunSQL(HOT, NO_HOT),
         migrations.RunSQL(CAPACITY, NO_CAPACITY),
+        migrations.RunSQL(SHELF, NO_SHELF),
     ]

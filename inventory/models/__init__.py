@@ -1,7 +1,7 @@
 """What we have, where, and what is promised. Stock rows are written by inventory/ledger.py only."""
 
 from inventory.models.catalog import Product
-from inventory.models.counts import Count, CountEntry, CountLine, CountSection
+from inventory.models.counts import Count, CountEntry, CountLine, CountSection, ShelfMove
 from inventory.models.feeds import StockFeed, StockSource
 from inventory.models.places import Capacity, Location, SpecialDay
 from inventory.models.pools import PoolLocation, PoolThreshold, StockPool, StockRule
@@ -29,6 +29,7 @@ __all__ = [
     "Product",
     "Reservation",
     "SettingHistory",
+    "ShelfMove",
     "SpecialDay",
     "Stock",
     "StockChange",

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from inventory.models.catalog import Product
@@ -54,7 +55,7 @@ class Count(models.Model):
         ]  # fmt: skip
 
     def __str__(self) -> str:
-        return f"count {self.pk} at {self.location_id}"
+        return f"Count {self.pk}"
 
 
 class CountSection(models.Model):
@@ -105,6 +106,27 @@ class CountLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.product_id} of {self.count_id}"
+
+
+class ShelfMove(models.Model):
+    """Units that a picker took off the shelf (positive), and that came back or left (negative).
+
+    Written by a trigger of the database on claims that are off the shelf, so that a count can know
+    what was in pickers' hands at the moment it was counted; kept while a count may ask for it.
+    """
+
+    product_id = models.BigIntegerField(db_index=False)
+    location_id = models.BigIntegerField(db_index=False)
+    units = models.IntegerField()
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["product_id", "location_id", "at"], name="shelf_move_of_stock")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.units} x {self.product_id} at {self.location_id}"
 
 
 class CountEntry(models.Model):

@@ -70,6 +70,7 @@ class Location(models.Model):
     class Meta:
         ordering: ClassVar = ["code"]
         verbose_name = "stock point"
+        permissions: ClassVar = [("view_all_locations", "Can see every stock point's stock")]
         constraints: ClassVar = [
             models.CheckConstraint(
                 condition=Q(lat__range=(-90, 90), lng__range=(-180, 180)), name="location_on_earth"
@@ -86,8 +87,8 @@ class Location(models.Model):
 class Capacity(models.Model):
     """What a stock point can take on a weekday for a delivery method; the most exact row counts.
 
-    Weekday and delivery outrank weekday alone, which outranks delivery alone; see the SQL
-    function inventory_capacity(location, day, delivery).
+    Weekday and delivery outrank weekday alone, which outranks delivery alone; deliveries without
+    a more exact row share one for any (SQL function inventory_capacity_of).
     """
 
     class Delivery(models.TextChoices):

@@ -84,6 +84,8 @@ class Stock(models.Model):
         ]
 
     def __str__(self) -> str:
+        if {"product", "location"} <= self._state.fields_cache.keys():
+            return f"{self.product.sku} at {self.location.name}"
         return f"{self.product_id} at {self.location_id}"
 
     @property
@@ -170,6 +172,10 @@ class StockMovement(models.Model):
         indexes: ClassVar = [
             models.Index(
                 fields=["product", "location", "created_at", "id"], name="movement_of_stock"
+            ),
+            models.Index(  # what safety was at a moment, however many movements came after
+                fields=["product", "location", "created_at", "id"],
+                condition=~Q(safety_after=None), name="movement_of_safety",
             ),
             models.Index(
                 fields=["cause_type", "cause_id"], condition=~Q(cause_id=None),

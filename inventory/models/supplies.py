@@ -5,7 +5,6 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from inventory.models.catalog import Product
@@ -16,7 +15,9 @@ class Supply(models.Model):
     """One product of a purchase order or of an advance shipping notice, on its way.
 
     What can be promised from it is quantity - received - claimed. `claimed` is the sum of its
-    reservations, moved with them in one statement (inventory/supplies.py).
+    reservations, moved with them in one statement (inventory/ledger/supply.py). When fewer come
+    than are promised, it exceeds what is to come until the work "supply" has found the newest
+    promises another source (orders/backorders.py).
     """
 
     class Kind(models.TextChoices):
@@ -39,6 +40,7 @@ class Supply(models.Model):
     location = models.ForeignKey(Location, on_delete=models.PROTECT, related_name="supplies")
     product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="supplies")
     quantity = models.PositiveIntegerField()
+    first_quantity = models.PositiveIntegerField(default=0, help_text="as it was ordered first")
     received = models.PositiveIntegerField(default=0, help_text="refused ones are among them")
     refused = models.PositiveIntegerField(default=0, help_text="arrived, but not sellable")
     claimed = models.PositiveIntegerField(default=0, help_text="promised to orders")
@@ -60,10 +62,6 @@ class Supply(models.Model):
                 fields=["reference", "notice", "product", "location"], name="supply_once"
             ),
             models.CheckConstraint(
-                condition=Q(claimed__lte=Greatest(F("quantity") - F("received"), 0)),
-                name="supply_not_over_claimed",
-            ),
-            models.CheckConstraint(
                 condition=Q(refused__lte=F("received")), name="supply_refused_were_received"
             ),
             models.CheckConstraint(
@@ -83,6 +81,16 @@ class Supply(models.Model):
 
     def __str__(self) -> str:
         return f"{self.reference}: {self.quantity} x {self.product_id}"
+
+    @property
+    def key(self) -> tuple[str, str, int, int]:
+        """What its sender knows it by: purchase order, notice, product and stock point."""
+        return self.reference, self.notice, self.product_id, self.location_id
+
+    @property
+    def free(self) -> int:
+        """Units that can still be promised."""
+        return max(self.quantity - self.received - self.claimed, 0)
 
 
 class SupplyReceipt(models.Model):

@@ -59,7 +59,11 @@ class Transfer(models.Model):
             models.Index(
                 fields=["destination"], condition=Q(state__in=["confirmed", "shipped", "partly"]),
                 name="transfer_coming",
-            )
+            ),
+            models.Index(
+                fields=["source"], condition=Q(state__in=["confirmed", "shipped", "partly"]),
+                name="transfer_going",
+            ),
         ]  # fmt: skip
 
     def __str__(self) -> str:
@@ -95,5 +99,7 @@ class TransferLine(models.Model):
 
     @property
     def in_transit(self) -> int:
-        """Units on the road."""
+        """Units on the road; what is only shipped has left our sight."""
+        if self.transfer.flow == Transfer.Flow.SHIP_ONLY:
+            return 0
         return max(self.sent - self.received - self.refused - self.lost, 0)

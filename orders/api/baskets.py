@@ -28,7 +28,7 @@ class BasketPayload(Strict):
     """The channel's own id of the basket, and everything that is to be held."""
 
     reference = Code(max_length=100)
-    items = ItemPayload(many=True, min_length=1, max_length=MAX_LINES)
+    items = ItemPayload(many=True, min_length=1, max_length=MAX_LINES)  # type: ignore[call-arg]
     pickup = Code(max_length=32, required=False, allow_null=True, default=None)
 
     def validate_items(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -30,13 +30,18 @@ from orders.payload import OrderPayload, Strict, validated
 
 
 class PromisePart(serializers.Serializer):
-    """Units of a line and the stock point they are promised from; null: they wait in a queue."""
+    """Units of a line and the stock point they are promised from; null: they wait in a queue.
+
+    `supply` is the purchase order they wait for, `expected` the day it arrives (null: not known).
+    """
 
     line = serializers.IntegerField()
     sku = serializers.CharField()
     quantity = serializers.IntegerField()
     location = serializers.CharField(allow_null=True)
     location_name = serializers.CharField(allow_null=True)
+    supply = serializers.CharField(allow_null=True)
+    expected = serializers.DateField(allow_null=True)
 
 
 class OrderAnswer(serializers.Serializer):
@@ -62,7 +67,8 @@ def answer(order: Mapping[str, Any], placed: capture.Placed) -> dict[str, Any]:
         "promised_at": _moment(placed.promised_at),
         "promise": [
             {"line": p.line, "sku": p.sku, "quantity": p.quantity, "location": p.location,
-             "location_name": p.location_name}
+             "location_name": p.location_name, "supply": p.supply,
+             "expected": p.expected and p.expected.isoformat()}
             for p in placed.parts
         ],
     }  # fmt: skip
@@ -70,7 +76,7 @@ def answer(order: Mapping[str, Any], placed: capture.Placed) -> dict[str, Any]:
 
 def answer_again(order: Order) -> dict[str, Any]:
     """The same answer for an order that is there already."""
-    slices = order.allocations.select_related("line", "location").order_by("line__position", "id")
+    slices = order.allocations.select_related("line", "location", "reservation__supply")
     return {
         "number": order.number,
         "external_id": order.external_id,
@@ -81,10 +87,18 @@ def answer_again(order: Order) -> dict[str, Any]:
         "promise": [
             {"line": s.line.position, "sku": s.line.sku, "quantity": s.quantity,
              "location": s.location and s.location.code,
-             "location_name": s.location and s.location.name}
-            for s in slices
+             "location_name": s.location and s.location.name, **_awaited(s)}
+            for s in slices.order_by("line__position", "id")
         ],
     }  # fmt: skip
+
+
+def _awaited(piece: Allocation) -> dict[str, str | None]:
+    """Which supply a slice waits for, and until when."""
+    supply = piece.reservation.supply if piece.reservation else None
+    if supply is None:
+        return {"supply": None, "expected": None}
+    return {"supply": supply.reference, "expected": supply.eta.isoformat() if supply.eta else None}
 
 
 def _moment(at: datetime | None) -> str | None:
@@ -107,10 +121,15 @@ class SliceRow(serializers.ModelSerializer):
     """Units of a line and where they are."""
 
     location = serializers.CharField(source="location.code", default=None, allow_null=True)
+    supply = serializers.CharField(
+        source="reservation.supply.reference", default=None, allow_null=True
+    )
+    expected = serializers.DateField(source="reservation.supply.eta", default=None, allow_null=True)
 
     class Meta:
         model = Allocation
-        fields = ["quantity", "state", "queue", "queue_reason", "location", "since"]
+        fields = ["quantity", "state", "queue", "queue_reason", "location", "supply", "expected",
+                  "since"]  # fmt: skip
 
 
 class LineRow(InCurrency):

@@ -132,6 +132,18 @@ class Migration(migrations.Migration):
             model_name='channelstock',
             index=models.Index(condition=models.Q(('acknowledged', None), models.Q(('acknowledged', models.F('quantity')), _negated=True), _connector='OR'), fields=['channel'], name='channel_stock_differs'),
         ),
+        migrations.AddIndex(
+            model_name='allocation',
+            index=models.Index(condition=models.Q(('reservation', None), ('state', 'queued')), fields=['line'], name='allocation_waiting'),
+        ),
+        migrations.AddIndex(
+            model_name='channelstock',
+            index=models.Index(condition=models.Q(('sent_number', None), ('sent_number__lt', models.F('number')), _connector='OR'), fields=['channel', 'number'], name='channel_stock_unsent'),
+        ),
+        migrations.AddIndex(
+            model_name='channelstock',
+            index=models.Index(condition=models.Q(('sent__isnull', False), models.Q(('acknowledged', None), models.Q(('acknowledged', models.F('sent')), _negated=True), _connector='OR')), fields=['channel', 'sent_number'], name='channel_stock_unconfirmed'),
+        ),
         migrations.AddConstraint(
             model_name='channelstock',
             constraint=models.UniqueConstraint(fields=('channel', 'product'), name='channel_stock_once'),

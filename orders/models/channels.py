@@ -149,6 +149,17 @@ class ChannelStock(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["channel", "number"], name="channel_stock_feed"),
             models.Index(
+                fields=["channel", "number"],
+                condition=Q(sent_number=None) | Q(sent_number__lt=F("number")),
+                name="channel_stock_unsent",
+            ),
+            models.Index(
+                fields=["channel", "sent_number"],
+                condition=Q(sent__isnull=False)
+                & (Q(acknowledged=None) | ~Q(acknowledged=F("sent"))),
+                name="channel_stock_unconfirmed",
+            ),
+            models.Index(
                 fields=["channel"],
                 condition=Q(acknowledged=None) | ~Q(acknowledged=F("quantity")),
                 name="channel_stock_differs",
@@ -156,7 +167,7 @@ class ChannelStock(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.quantity} of {self.product_id} in {self.channel_id}"
+        return f"{self.product.sku} in {self.channel}"
 
 
 class StockCrossing(models.Model):
@@ -174,4 +185,4 @@ class StockCrossing(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.product_id} {'back in' if self.in_stock else 'out of'} stock"
+        return f"{self.product.sku} {'back in' if self.in_stock else 'out of'} stock"

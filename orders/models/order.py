@@ -231,6 +231,11 @@ class Allocation(models.Model):
             models.Index(
                 fields=["queue", "since"], condition=Q(state="queued"), name="allocation_queued"
             ),
+            models.Index(  # units promised in queues: read by every capture, so never all slices
+                fields=["line"],
+                condition=Q(state="queued", reservation=None),
+                name="allocation_waiting",
+            ),
             models.Index(
                 fields=["location", "state"],
                 condition=~Q(state__in=["delivered", "collected", "canceled"]),

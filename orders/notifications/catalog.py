@@ -19,13 +19,13 @@ class Message:
 
     template: name of its files in templates/mail. title: what staff call it. subject: format
     string over its facts. about: id of the order, parcel, fulfillment order, return or first
-    refund that it tells of. read: its facts.
+    refund that it tells of, or the order with the day it is promised for now. read: its facts.
     """
 
     template: str
     title: str
     subject: str
-    about: Callable[[OutboxRow], int]
+    about: Callable[[OutboxRow], int | str]
     read: Read
 
     def key(self, row: OutboxRow) -> str:
@@ -35,6 +35,10 @@ class Message:
 
 def _order(row: OutboxRow) -> int:
     return row.subject
+
+
+def _day(row: OutboxRow) -> str:
+    return f"{row.subject}:{row.payload['day']}"
 
 
 def _parcel(row: OutboxRow) -> int:
@@ -70,6 +74,10 @@ MESSAGES: dict[str, Message] = {
     "pickup.ready": Message(
         "pickup_ready", "ready for pick-up",
         "Your {company} order {number} is ready at {place}", _pickup, facts.pickup_ready,
+    ),
+    "promise.changed": Message(
+        "promise_changed", "new date",
+        "A new date for your {company} order {number}", _day, facts.promise_changed,
     ),
     "order.canceled": Message(
         "canceled", "cancellation",

@@ -5,6 +5,7 @@ returns belong to rooms above; they are reached through the order's own relation
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +21,7 @@ Facts = dict[str, Any]
 Payload = Mapping[str, Any]
 S = Allocation.State
 GONE = (*LEFT, S.CANCELED)
+BACKORDER = Allocation.Queue.BACKORDER
 
 
 class Reason(TextChoices):
@@ -41,8 +43,8 @@ class NotSent(Exception):
 
 def confirmation(order: Order, _payload: Payload) -> Facts:
     """Everything that was bought, what it costs, when it comes."""
-    slices = list(order.allocations.values_list("state", "reservation_id"))
-    if {state for state, _ in slices} <= {*GONE, S.READY}:
+    slices = list(order.allocations.values_list("state", "reservation_id", "queue"))
+    if {state for state, _, _ in slices} <= {*GONE, S.READY}:
         raise NotSent(Reason.OUTDATED, "every unit has left, is ready or was canceled")
     lines = list(order.lines.order_by("position"))
     shipping = order.shipping_total + (0 if order.tax_included else order.shipping_tax)
@@ -54,8 +56,15 @@ def confirmation(order: Order, _payload: Payload) -> Facts:
         "tax": in_words(order.tax_total, order.currency) if order.tax_total else "",
         "total": in_words(order.total, order.currency),
         "promise": _promise(order),
-        "waiting": any(state == S.QUEUED and claim is None for state, claim in slices),
+        "waiting": any(state == S.QUEUED and claim is None for state, claim, _ in slices),
+        "later": _later(order) if any(queue == BACKORDER for _, _, queue in slices) else [],
     }
+
+
+def _later(order: Order) -> list[Facts]:
+    """Units that wait for supply, when some others do not: these come before the last day."""
+    rest = order.allocations.exclude(queue=BACKORDER).exclude(state=S.CANCELED)
+    return _units(order, [S.QUEUED], queue=BACKORDER) if rest.exists() else []
 
 
 def shipped(order: Order, payload: Payload) -> Facts:
@@ -102,6 +111,23 @@ def pickup_ready(order: Order, _payload: Payload) -> Facts:
         "place": words.one_line(place.name),
         "place_address": words.address(place),
         "opening_hours": words.opening_hours(place.opening_hours),
+    }
+
+
+def promise_changed(order: Order, payload: Payload) -> Facts:
+    """The new day, and what of the order waits for it."""
+    waiting = _units(order, [S.QUEUED], queue=BACKORDER)
+    now = order.promised_at and order.promised_at.isoformat()
+    said = datetime.fromisoformat(payload["promised_at"])
+    if not waiting or order.promised_at != said or not _promise(order):
+        raise NotSent(Reason.OUTDATED, f"it is promised for {now or 'no day'} now")
+    before = payload["before"] and datetime.fromisoformat(payload["before"])
+    return {
+        "items": waiting,
+        "promise": _promise(order),
+        "first": not before,
+        "later": bool(before) and said > before,
+        "whole": not _units(order, set(S.values) - {S.QUEUED, S.CANCELED}),
     }
 
 
@@ -170,9 +196,9 @@ def _promise(order: Order) -> str:
     return words.day(order.promised_at, zone=zone, now=now)
 
 
-def _units(order: Order, states: Iterable[str]) -> list[Facts]:
+def _units(order: Order, states: Iterable[str], **conditions: Any) -> list[Facts]:
     units = (
-        order.allocations.filter(state__in=states)
+        order.allocations.filter(state__in=states, **conditions)
         .values(name=F("line__name"), position=F("line__position"))
         .annotate(units=Sum("quantity"))
     )

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -70,6 +70,11 @@ def day(moment: datetime, *, zone: ZoneInfo, now: datetime) -> str:
     if local.year != now.astimezone(zone).year:
         pattern += ", y"
     return format_date(local.date(), pattern, locale=LOCALE)
+
+
+def date_in_words(day_: date) -> str:
+    """'Thursday, November 26'."""
+    return format_date(day_, "EEEE, MMMM d", locale=LOCALE)
 
 
 def zone_of(order: Order, contact: OrderContact | None) -> ZoneInfo:

@@ -1,4 +1,4 @@
-"""One product, 32 buyers: the real reservation function, the same split, and pgbench's one statement.
+"""One product, 32 buyers: the real reservation function, the same split, and one raw statement.
 
 pgbench writes the same rows as a reservation does (stock, claim, ledger) in one prepared statement
 and nothing around it, from 32 connections in 4 threads.
@@ -75,8 +75,8 @@ def _pgbench(shelf: tuple[int, int]) -> float:
         answer = subprocess.run(
             [program, "-n", "-M", "prepared", "-c", str(PROCESSES * THREADS), "-j", str(PROCESSES),
              "-T", str(int(SECONDS)), "-f", script.name, url.path.lstrip("/")],
-            env={"PGHOST": url.hostname or "", "PGPORT": str(url.port), "PGUSER": url.username or "",
-                 "PGPASSWORD": url.password or ""},
+            env={"PGHOST": url.hostname or "", "PGPORT": str(url.port),
+                 "PGUSER": url.username or "", "PGPASSWORD": url.password or ""},
             capture_output=True, text=True, check=True,
         )  # fmt: skip
     line = next(one for one in answer.stdout.splitlines() if one.startswith("tps"))

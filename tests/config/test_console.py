@@ -205,7 +205,7 @@ def buttons(order, held) -> dict[str, tuple[str, dict]]:
         "cancel": (reverse("admin:orders_order_cancel_order", args=[order.pk]),
                    {"reason": "changed mind"}),
         "adjust": (reverse("admin:inventory_stock_adjust", args=[stock.pk]),
-                   {"change": "-1", "reason": "lost", "note": ""}),
+                   {"change": "-1", "reason": "lost", "note": "", "seen": str(stock.on_hand)}),
         "retry": (reverse("admin:config_outboxrow_retry_one", args=[dead.pk]), {}),
     }  # fmt: skip
 

@@ -68,7 +68,13 @@ def test_all_is_well_when_all_is_well(client, busy):
     assert answer.status_code == 200
     assert answer.json() == {
         "status": "ready",
-        "checks": {"database": "ok", "work": "ok", "scheduler": "ok", "broker": "ok"},
+        "checks": {
+            "database": "ok",
+            "work": "ok",
+            "scheduler": "ok",
+            "publishing": "ok",
+            "broker": "ok",
+        },
     }
 
 

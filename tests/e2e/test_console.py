@@ -73,6 +73,8 @@ def test_the_console_at_every_width(story, enter, keep, size, dark):
         ("hold-form", f"/admin/orders/order/{story[0].pk}/hold/"),
         ("managers", "/admin/managers/"),
         ("stock", "/admin/inventory/stock/"),
+        ("availability", "/admin/availability/?q=TEE"),
+        ("published-stock", "/admin/orders/channelstock/"),
         ("work", "/admin/config/outboxrow/"),
         ("invariants", "/admin/invariants/"),
         ("empty", "/admin/config/job/"),

@@ -1,12 +1,13 @@
 """Opening work for routed slices, and taking it back."""
 
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 
 import pytest
+import time_machine
 
 from fulfillment import work
 from fulfillment.models import FulfillmentLine, FulfillmentOrder
-from inventory.models import Location
+from inventory.models import Location, SpecialDay
 from orders import lifecycle
 from orders.models import Allocation
 from routing.models import Decision
@@ -135,3 +136,13 @@ def test_work_must_leave_at_the_stock_points_own_cut_off(given, changes, expecte
     assert due > now
     if expected:
         assert due == datetime.fromisoformat(expected).replace(tzinfo=UTC)
+
+
+def test_work_does_not_leave_on_a_holiday(company):
+    SpecialDay.objects.create(date=date(2025, 10, 6), name="everybody's")
+    SpecialDay.objects.create(date=date(2025, 10, 7), name="inventory", opens=time(8),
+                              closes=time(11), location=company.locations["LYON"])  # fmt: skip
+    with time_machine.travel(datetime(2025, 10, 3, 16, tzinfo=UTC), tick=False):
+        row = asked(company, ("BAG", 1))
+    assert row.location.code == "LYON"
+    assert row.ship_by == datetime(2025, 10, 7, 9, tzinfo=UTC)  # when it closes in Lyon

@@ -1,10 +1,12 @@
 """One product that everybody wants: its units are shared out, and not one is sold twice."""
 
 import pytest
+from django.urls import reverse
 
 from inventory import ledger
 from inventory.ledger import hot
 from inventory.models import Reservation, Stock, StockMovement
+from orders import offer
 from reports.invariants import violations
 from tests.races import crowd
 
@@ -96,4 +98,22 @@ def test_forty_buyers_of_ten_units_get_exactly_ten(live_company):
     results = crowd.at_once(*[lambda: len(want(shelf, 1))] * 40)
     assert sum(results) == 10, results
     assert (row(shelf).reserved, shares(shelf)) == (10, [])
+    assert balanced()
+
+
+def test_a_hot_sale_begins_and_ends_in_the_console(console, shelf):
+    url = reverse("admin:inventory_stock_hot_sale", args=[row(shelf).pk])
+    assert "10 units of TEE" in console.post(url, {"shares": 4}, follow=True).content.decode()
+    assert row(shelf).hot == 4
+    assert "is over" in console.post(url, follow=True).content.decode()
+    assert (row(shelf).hot, row(shelf).reserved) == (0, 0)
+
+
+def test_what_is_in_shares_can_be_promised(company, shelf):
+    hot.split(product=shelf[0], location=shelf[1], shares=4, actor="lea")
+    assert offer.available(company.web, ["TEE"])[0].available == 220
+    order = company.place(("TEE", 2), delivery={"method": "pickup", "location": "LYON",
+                                                "service": "standard"})  # fmt: skip
+    assert order.allocations.get().location_id == shelf[1]
+    assert row(shelf).reserved == 10
     assert balanced()

@@ -341,3 +341,10 @@ def _count(call):
     with CaptureQueriesContext(connection) as seen:
         call()
     return len([q for q in seen.captured_queries if "SAVEPOINT" not in q["sql"]])
+
+
+def test_small_units_add_up_exactly(shelf):
+    """Sold by 0.1 kg and counted in hundreds of grams: three times 0.1 is 0.3."""
+    claims = [shelf.claim_one("TEE", 1) for _ in range(3)]
+    ledger.release(claims, actor="test")
+    assert shelf.buckets("TEE") == (10, 0, 0)

@@ -1,0 +1,97 @@
+"""Changes of availability, posted to a channel that gave an address for them.
+
+Signed as Standard Webhooks (standardwebhooks.com) say, so that a channel can check them with any
+library for it. A 2xx is both "told" and "acknowledged"; anything else is tried again for days.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from config import outbox, outgoing
+from config.models import OutboxRow
+from config.outbox import Finish
+from orders import publishing
+from orders.models import SalesChannel
+from orders.publishing import Figure
+
+ROWS = 500  # of one message
+_PREFIX = "whsec_"
+
+
+class NoSecret(Exception):
+    """The channel has an address and nothing to sign with."""
+
+
+def handle(row: OutboxRow) -> Finish | None:
+    """Work of the topic "stock_delta": tell a channel the oldest changes it has not heard."""
+    channel = SalesChannel.objects.filter(pk=row.subject).exclude(stock_url="").first()
+    figures = publishing.unsent(channel, limit=ROWS) if channel else []
+    if channel is None or not figures:
+        return None
+    if not channel.stock_secret:
+        raise NoSecret(f"give {channel} a stock secret: what is posted to it must be signed")
+    outbox.renew(row)
+    body = message(figures)
+    outgoing.post(channel.stock_url, body, headers=signed(channel, body, at=int(time.time())))
+    return partial(_told, channel, figures)
+
+
+def _told(channel: SalesChannel, figures: Sequence[Figure]) -> None:
+    publishing.sent(figures)
+    publishing.confirmed(channel, upto=figures[-1].number)
+
+
+def message(figures: Sequence[Figure]) -> bytes:
+    """The body: the same figures always make the same bytes."""
+    newest = max(figure.changed_at for figure in figures)
+    content = {
+        "type": "availability.changed",
+        "timestamp": newest.isoformat(),
+        "data": {"next": figures[-1].number, "changes": [as_row(figure) for figure in figures]},
+    }
+    return json.dumps(content, separators=(",", ":")).encode()
+
+
+def as_row(figure: Figure) -> dict[str, Any]:
+    """A change as the feed and the message write it."""
+    return {
+        "sku": figure.sku,
+        "available": figure.available,
+        "in_stock": figure.available > 0,
+        "changed_at": figure.changed_at.isoformat(),
+        "crossed": figure.crossed,
+    }
+
+
+def signed(channel: SalesChannel, body: bytes, *, at: int) -> dict[str, str]:
+    """The headers of a message: an id that is the same at every attempt, the time, the signature.
+
+    The id is made from the content: a repeat with news in it must not look like one without.
+    """
+    digest = hashlib.sha256(body).hexdigest()[:32]
+    name = f"stock_{channel.pk}_{digest}"
+    text = f"{name}.{at}.".encode() + body
+    signature = hmac.new(_key(channel.stock_secret), text, hashlib.sha256).digest()
+    return {
+        "Content-Type": "application/json",
+        "webhook-id": name,
+        "webhook-timestamp": str(at),
+        "webhook-signature": f"v1,{base64.b64encode(signature).decode()}",
+    }
+
+
+def _key(secret: str) -> bytes:
+    """A secret of the standard is base64 behind "whsec_"; any other text is used as it is."""
+    if secret.startswith(_PREFIX):
+        try:
+            return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+        except binascii.Error:
+            pass
+    return secret.encode()
