@@ -32,8 +32,9 @@ def context(order: Order, *, user: AbstractBaseUser | AnonymousUser) -> dict[str
     """Everything the page's template asks for; the order's lines are read once for all."""
     prefetch_related_objects([order], "lines", "payments")
     slices = list(
-        order.allocations.select_related("line", "location", "reservation__supply__location")
-        .order_by("line__position", "id")
+        order.allocations.select_related(
+            "line", "location", "reservation__supply__location"
+        ).order_by("line__position", "id")
     )
     holds = list(order.holds.order_by("id"))
     messages = list(order.notifications.order_by("-id"))

@@ -133,7 +133,8 @@ def of(order: Order, *, now: datetime) -> Tracking:
         late=order.promised_at is not None and now > order.promised_at,
         city=contact.city if contact else "",
         shipments=[
-            *_waiting(order, slices), *_on_the_way_to_us(order, slices),
+            *_waiting(order, slices),
+            *_on_the_way_to_us(order, slices),
             *(_parcel(order, p) for p in parcels),
         ],
         bought=_bought(order, slices, sent_back),

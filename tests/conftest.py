@@ -8,6 +8,14 @@ from django.db import connection
 from tests import cast
 
 
+# Files whose tests mostly wait for processes: begun first, the others are done beside them.
+PATIENT = ("tests/storms/", "tests/config/test_run.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(PATIENT))
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup, django_db_blocker):
     """The test database, where tests may empty the ledger."""

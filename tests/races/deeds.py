@@ -21,7 +21,7 @@ from inventory.models import Product, Reservation, Stock, StockSource, Supply
 from orders import baskets, lifecycle
 from orders.capture import Refused
 from orders.models import Basket
-from tests.cast import PRODUCTS, Company
+from tests.cast import Company
 
 REFUSALS = (
     ledger.NotEnough, ledger.ClaimGone, Refused, baskets.NotAvailable, baskets.BasketGone,
@@ -40,7 +40,6 @@ class Scene:
 
     def __post_init__(self) -> None:
         sku = f"S{next(_numbers):05}"
-        PRODUCTS[sku] = "10.00"
         self.product = Product.objects.create(sku=sku, name=sku, price=10, weight_g=300)
         ledger.post(
             [ledger.Entry(self.product.pk, self.place(code), "opening", on_hand=UNITS)
