@@ -7,7 +7,6 @@ from django.db import connection
 
 from tests import cast
 
-
 # Files whose tests mostly wait for processes: begun first, the others are done beside them.
 PATIENT = ("tests/storms/", "tests/config/test_run.py")
 
