@@ -1,11 +1,12 @@
 """The Celery app: doorbells and the timetable. Messages carry no work, rows do (outbox.py)."""
 
-import gc
 import os
 from typing import Any
 
 from celery import Celery
 from celery.signals import worker_process_init
+
+from config import collector
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -28,6 +29,6 @@ app.conf.beat_schedule = {
 
 
 @worker_process_init.connect
-def freeze(**_: Any) -> None:
-    """What is loaded stays loaded: the collector need not walk it again and again."""
-    gc.freeze()
+def settle(**_: Any) -> None:
+    """Each child begins with everything loaded."""
+    collector.settle()

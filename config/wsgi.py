@@ -1,6 +1,5 @@
 """The web server's entry."""
 
-import gc
 import os
 
 from django.core.wsgi import get_wsgi_application
@@ -8,10 +7,10 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 _django = get_wsgi_application()
 
+from config import collector  # noqa: E402
 from config.api import MAX_BODY_BYTES  # noqa: E402  (the settings must be there first)
 from config.bodies import with_length  # noqa: E402
 
 application = with_length(_django, limit=MAX_BODY_BYTES)
 
-# What is loaded stays loaded: the collector need not walk it again and again.
-gc.freeze()
+collector.settle()

@@ -177,19 +177,24 @@ class Availability:
         return min(free, self.available)
 
 
-# One row per SKU: the rows of the stock points are gathered where they are, in the database.
+# One row per SKU: the rows of the stock points are gathered where they are, in the database. The
+# pool's places are looked up once, not once for each of thousands of stock rows.
 @cache
 def _available_sql(waiting: str) -> str:
     found = "FILTER (WHERE f.free > 0)"
     return f"""
+WITH place AS MATERIALIZED (
+    SELECT l.id, l.code, l.can_pickup, m.buffer FROM inventory_poollocation m
+      JOIN inventory_location l ON l.id = m.location_id AND l.active AND l.online
+     WHERE m.pool_id = %(pool)s
+)
 SELECT p.id, p.sku, (coalesce(t.units, 0) + coalesce(w.units, 0))::int,
        array_agg(l.code) {found}, array_agg(f.free) {found}, array_agg(l.can_pickup) {found}
   FROM inventory_product p
   {_kept(waiting)}
   LEFT JOIN (inventory_stock s
-             JOIN inventory_poollocation m ON m.location_id = s.location_id AND m.pool_id = %(pool)s
-             JOIN inventory_location l ON l.id = s.location_id AND l.active AND l.online
-             CROSS JOIN LATERAL (SELECT {FREE} - m.buffer AS free) f)
+             JOIN place l ON l.id = s.location_id
+             CROSS JOIN LATERAL (SELECT {FREE} - l.buffer AS free OFFSET 0) f)
     ON s.product_id = p.id AND p.active
  WHERE p.sku = ANY(%(skus)s)
  GROUP BY p.id, t.units, w.units

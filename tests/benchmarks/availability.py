@@ -13,6 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from config import collector
 from inventory import availability, history, waterfall
 from inventory.models import Location, PoolLocation, Product, StockPool
 from orders import offer
@@ -78,7 +79,7 @@ def figures() -> dict[str, float]:
     with CaptureQueriesContext(connection) as seen:
         offer.available(channel, skus)
     gc.collect()
-    gc.freeze()  # as a web worker does (config/wsgi.py)
+    collector.settle()  # as a web worker does (config/wsgi.py)
     return {
         "availability.100x45.sql": float(len(seen)),
         "availability.100x45.p95_ms": _quantile(lambda: offer.offers(channel, skus), CALLS, 0.95),

@@ -1,6 +1,5 @@
 """One order among 50 stock points: statements, CPU in all, and the pure engine apart."""
 
-import gc
 import statistics
 import time
 
@@ -9,6 +8,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from config import collector
 from inventory import ledger
 from inventory.models import Location, PoolLocation, Product, StockPool
 from orders import capture
@@ -28,7 +28,7 @@ def figures() -> dict[str, float]:
     """Medians of three rounds of 120 orders."""
     channel, baskets = _world()
     _route_all(_place(channel, baskets, 20))  # connections, plans and caches are warm then
-    gc.freeze()  # as a worker does (config/celery.py)
+    collector.settle()  # as a worker does (config/celery.py)
     rounds = [_round(channel, baskets) for _ in range(ROUNDS)]
     pure = statistics.median(engine.figures()["engine.3x50.cards.ms"] for _ in range(ROUNDS))
     medians = {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
