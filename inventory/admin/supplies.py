@@ -200,7 +200,7 @@ def _owner_form() -> type[forms.Form]:
 class SupplyAdmin(OwnLocations, ReadOnlyAdmin):
     """Purchase orders, notices and limits: what comes, and what of it is promised."""
 
-    list_display = ("reference_", "item", "place", "state_", "eta_", "quantity", "received",
+    list_display = ("reference_", "product_", "place", "state_", "eta_", "quantity", "received",
                     "claimed_", "free_", "owner")  # fmt: skip
     list_filter = (
         LookFilter, "kind", ("location", OwnLocationFilter), "supplier", "owner",
@@ -245,7 +245,11 @@ class SupplyAdmin(OwnLocations, ReadOnlyAdmin):
         sender = row.supplier.name if row.supplier else row.get_kind_display()
         return row.reference, f"{row.notice} · {sender}" if row.notice else sender
 
-    @display(description="product", ordering="product__sku")
+    @display(description="product", ordering="product__sku", header=True)
+    def product_(self, row: Supply) -> tuple[str, str]:
+        return row.product.sku, row.product.name
+
+    @display(description="product")
     def item(self, row: Supply) -> str:
         return f"{row.product.sku} · {row.product.name}"
 
