@@ -60,6 +60,8 @@ CREATE TRIGGER mark_product AFTER UPDATE ON inventory_product FOR EACH ROW
     WHEN (OLD.active IS DISTINCT FROM NEW.active) EXECUTE FUNCTION inventory_mark_product();
 CREATE TRIGGER mark_product AFTER INSERT OR UPDATE OR DELETE ON inventory_poolthreshold
     FOR EACH ROW EXECUTE FUNCTION inventory_mark_product();
+-- Channels are yet to be told of what is there already.
+INSERT INTO inventory_stockchange (product_id) SELECT DISTINCT product_id FROM inventory_stock;
 """
 NO_MARKS = """
 DROP TRIGGER mark_new_stock ON inventory_stock;
