@@ -79,7 +79,7 @@ class StockStorm(RuleBasedStateMachine):
         assert not {name: rows for name, rows in violations().items() if rows}
 
 
-def storm(company, *, examples):
+def storm(company, *, examples, shrink=False):
     """Let it blow; raises what it found."""
     machine = type("Storm", (StockStorm,), {"company": company})
     run_state_machine_as_test(
@@ -87,14 +87,14 @@ def storm(company, *, examples):
         settings=settings(
             max_examples=examples, stateful_step_count=8, deadline=None, derandomize=True,
             database=None, suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
-            phases=list(Phase) if LONG else [Phase.generate],
+            phases=list(Phase) if shrink else [Phase.generate],
         ),
     )  # fmt: skip
 
 
 @pytest.mark.django_db(transaction=True)
 def test_stock_survives_any_storm(live_company):
-    storm(live_company, examples=300 if LONG else 12)
+    storm(live_company, examples=300 if LONG else 12, shrink=LONG)
 
 
 def looks_then_writes(wanted, *, owner_type, actor, expires_at):
