@@ -24,10 +24,12 @@ def _django() -> None:
 def feed(path: str, reference: str, out: object) -> None:
     """Load a file through the real feed function; puts (seconds, peak MB of this process, rows)."""
     _django()
+    from config import collector
     from inventory import feeds
     from inventory.models import StockSource
 
     source = StockSource.objects.get(code="bench")
+    collector.settle()  # as workers and the command do
     start = time.perf_counter()
     with open(path, "rb") as stream:
         report = feeds.load(

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.timezone import is_naive
 
+from config import collector
 from config.exports import safe_cell
 from config.jobs import FileProblem
 from config.status import MovedMeanwhile
@@ -32,6 +33,7 @@ class Command(BaseCommand):
         parser.add_argument("--reference", default="", help="the sender's number of it")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        collector.settle()  # a large file is a hundred thousand objects that all stay
         path, as_of = options["path"], _moment(options["as_of"])
         source = StockSource.objects.filter(code=options["source"], active=True).first()
         if source is None:
