@@ -98,7 +98,9 @@ def _set_unavailable(
             unavailable=change, bucket=bucket, **delivery.cause,
         )
         for row in stock if (row.product_id, row.location_id) in pairs
-        for bucket, units in lines[pairs[row.product_id, row.location_id]].unavailable.items()
+        for bucket, units in sorted(
+            lines[pairs[row.product_id, row.location_id]].unavailable.items()
+        )
         if (change := units - getattr(row, bucket))
     ]  # fmt: skip
     ledger.post(entries, actor=delivery.actor)
