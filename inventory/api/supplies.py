@@ -1,5 +1,6 @@
 """REST for future stock: lines of purchase orders, shipping notices, receipts."""
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
@@ -204,15 +205,15 @@ def _refused(field: str, code: str, detail: str) -> tuple[str, list[dict[str, st
     return "refused", [_problem(field, code, detail)]
 
 
-class _Rows(APIView):
+class _Rows(APIView, ABC):
     """Takes rows of one kind, each once; a bad row stops no other."""
 
     scope = SCOPE
     serializer: type[serializers.Serializer]
 
+    @abstractmethod
     def take(self, known: _Known, rows: Sequence[Row], actor: str) -> Answers:
         """Do the good rows; says how each ended."""
-        raise NotImplementedError
 
     def answer(self, request: Request) -> Response:
         """Sort the rows out, take the good ones and answer for all."""

@@ -1,0 +1,11 @@
+"""What the tests of inventory share."""
+
+import pytest
+
+from tests.inventory.counting import Shop
+
+
+@pytest.fixture
+def shop(company):
+    """LYON, where everything is counted."""
+    return Shop(company)
