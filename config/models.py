@@ -143,3 +143,27 @@ class JobRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job} {self.slot:%Y-%m-%d %H:%M}"
+
+
+class SavedView(models.Model):
+    """A list of the console as somebody narrowed it, kept under a name; a tab with its count."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE,
+        related_name="saved_views", help_text="empty: everybody's",
+    )  # fmt: skip
+    model = models.CharField(max_length=60, help_text="of which list, e.g. orders.order")
+    name = models.CharField(max_length=60)
+    query = models.CharField(max_length=500, help_text="the list's own query string")
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering: ClassVar = ["position", "id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["user", "model", "name"], name="saved_view_once", nulls_distinct=False
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name

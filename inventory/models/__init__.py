@@ -1,6 +1,6 @@
 """What we have, where, and what is promised. Stock rows are written by inventory/ledger.py only."""
 
-from inventory.models.catalog import Product
+from inventory.models.catalog import BundleComponent, Product
 from inventory.models.counts import Count, CountEntry, CountLine, CountSection, ShelfMove
 from inventory.models.feeds import StockFeed, StockSource
 from inventory.models.places import Capacity, Location, SpecialDay
@@ -17,6 +17,7 @@ from inventory.models.supplies import Supplier, Supply, SupplyReceipt
 from inventory.models.transfers import Transfer, TransferLine
 
 __all__ = [
+    "BundleComponent",
     "Capacity",
     "Count",
     "CountEntry",

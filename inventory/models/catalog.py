@@ -30,6 +30,22 @@ class Product(models.Model):
     height_mm = models.PositiveIntegerField(default=0)
     price = models.DecimalField(max_digits=12, decimal_places=2, default=0)
     season_end = models.DateField(null=True, blank=True)
+    is_bundle = models.BooleanField(
+        "bundle",
+        default=False,
+        db_default=False,
+        help_text="sold as one, stocked as its components",
+    )
+    age_limit = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="sold only to people of at least this age"
+    )
+    dangerous_goods = models.CharField(
+        max_length=20,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="UN number and class, e.g. UN1266 3",
+    )
     active = models.BooleanField(default=True)
 
     class Meta:
@@ -37,3 +53,30 @@ class Product(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sku} {self.name}"
+
+
+class BundleComponent(models.Model):
+    """Units of a product in one unit of a bundle, and its part of the bundle's price."""
+
+    bundle = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="components")
+    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="part_of")
+    quantity = models.PositiveSmallIntegerField(default=1)
+    share = models.DecimalField(
+        max_digits=12, decimal_places=4, default=1,
+        help_text="weight of its part of the price, for all its units in one bundle",
+    )  # fmt: skip
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["bundle", "product"], name="component_once"),
+            models.CheckConstraint(
+                condition=models.Q(quantity__gt=0, share__gte=0), name="component_positive"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(bundle=models.F("product")), name="component_not_itself"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} x {self.product_id} in {self.bundle_id}"

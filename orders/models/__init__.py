@@ -1,5 +1,6 @@
-"""What was bought, by whom, where every unit of it is, and the channels it came from."""
+"""What was bought, by whom, where every unit of it is, and the doors it came through."""
 
+from orders.models.changes import Adjustment, OrderChange, OrderVersion
 from orders.models.channels import (
     ApiKey,
     ApiKeyManager,
@@ -9,41 +10,63 @@ from orders.models.channels import (
     StaffLocation,
     StockCrossing,
 )
+from orders.models.doors import (
+    ChannelSku,
+    ColumnMapping,
+    Connection,
+    InboundOrder,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from orders.models.order import (
     NUMBER_BASE,
-    Allocation,
     Customer,
-    CustomerLink,
-    Hold,
-    Notification,
+    DeliveryGroup,
     Order,
+    OrderBundle,
     OrderContact,
-    OrderEvent,
     OrderLine,
-    Payment,
-    Refund,
     money,
 )
+from orders.models.payments import GiftCard, GiftCardEntry, Payment, PaymentEntry, Refund
+from orders.models.slices import Allocation, Hold
+from orders.models.story import Attachment, CustomerLink, Notification, OrderEvent, OrderNote
 
 __all__ = [
     "NUMBER_BASE",
+    "Adjustment",
     "Allocation",
     "ApiKey",
     "ApiKeyManager",
+    "Attachment",
     "Basket",
+    "ChannelSku",
     "ChannelStock",
+    "ColumnMapping",
+    "Connection",
     "Customer",
     "CustomerLink",
+    "DeliveryGroup",
+    "GiftCard",
+    "GiftCardEntry",
     "Hold",
+    "InboundOrder",
     "Notification",
     "Order",
+    "OrderBundle",
+    "OrderChange",
     "OrderContact",
     "OrderEvent",
     "OrderLine",
+    "OrderNote",
+    "OrderVersion",
     "Payment",
+    "PaymentEntry",
     "Refund",
     "SalesChannel",
     "StaffLocation",
     "StockCrossing",
+    "WebhookDelivery",
+    "WebhookEndpoint",
     "money",
 ]

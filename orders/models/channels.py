@@ -23,11 +23,20 @@ class SalesChannel(models.Model):
         MARKETPLACE = "marketplace", "marketplace"
         SOCIAL = "social", "social commerce"
         TILL = "till", "store till"
+        PHONE = "phone", "phone and back office"
 
     class OnShortage(models.TextChoices):
         REFUSE = "refuse", "refuse the order"
         BACKORDER = "backorder", "promise what is on its way, refuse the rest"
         QUEUE = "queue", "promise what is on its way, queue the rest"
+
+    class Phase(models.TextChoices):
+        NEVER = "never", "not at all"
+        QUEUED = "queued", "until it is routed"
+        ALLOCATED = "allocated", "until a stock point accepts it"
+        ACCEPTED = "accepted", "until it is picked"
+        PICKED = "picked", "until it is packed"
+        PACKED = "packed", "until it leaves"
 
     code = models.SlugField(max_length=32, unique=True)
     name = models.CharField(max_length=100)
@@ -46,6 +55,29 @@ class SalesChannel(models.Model):
     )
     stock_secret = models.CharField(
         max_length=128, blank=True, help_text="signs what is posted there"
+    )
+    own_skus = models.BooleanField(
+        "SKUs of its own", default=False, help_text="its SKUs are looked up under SKUs of channels"
+    )
+    checks = models.JSONField(
+        default=dict, blank=True,
+        help_text="what is checked of its orders, and what follows (orders/validation)",
+    )  # fmt: skip
+    cancel_until = models.CharField(
+        "may cancel", max_length=9, choices=Phase, default=Phase.PACKED,
+        help_text="how far its customers' units may be when they are still canceled",
+    )  # fmt: skip
+    cancel_unfillable_days = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="units unfillable that long are canceled; empty: never"
+    )
+    gateway = models.CharField(
+        max_length=20, blank=True,
+        help_text="who captures, voids and refunds; empty: the channel itself, we only note it",
+    )  # fmt: skip
+    gateway_url = models.URLField("gateway's address", blank=True)
+    gateway_secret = models.CharField(max_length=128, blank=True)
+    sandbox = models.BooleanField(
+        default=False, help_text="all its orders are tests: they hold no stock, are never sent"
     )
     active = models.BooleanField(default=True)
 
@@ -74,6 +106,9 @@ class ApiKey(AbstractAPIKey):
         Location, null=True, blank=True, on_delete=models.CASCADE, related_name="keys"
     )
     scopes = ArrayField(models.CharField(max_length=32), default=list)
+    per_minute = models.PositiveIntegerField(
+        null=True, blank=True, help_text="requests a minute; empty: as the settings say"
+    )
 
     objects = ApiKeyManager()  # type: ignore[assignment,misc]
 

@@ -1,15 +1,16 @@
-"""What was bought, by whom, and where every unit of it is.
+"""What was bought, by whom, and where it goes.
 
 An order's fulfillment and payment statuses are computed (orders/queries.py), never stored.
 """
 
-from decimal import Decimal
 from typing import Any, ClassVar
 
-from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Reverse
 from django.utils import timezone
 
 from inventory.models import Location, Product
@@ -24,15 +25,30 @@ def money(**options: Any) -> models.DecimalField:
 
 
 class Customer(models.Model):
-    """A person who buys; known by e-mail address, in lower case."""
+    """A person who buys; known by e-mail address, in lower case.
+
+    Who turned out to be somebody else is `merged_into` them: the address stays here, so that their
+    next order finds its way. An erased customer has no address, only a mark of having been there.
+    """
 
     email = models.EmailField(unique=True)
     name = models.CharField(max_length=200, blank=True)
     phone = models.CharField(max_length=40, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
+    merged_into = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="merged"
+    )
+    erased_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(merged_into=None) | ~Q(merged_into=F("id")), name="customer_not_itself"
+            )
+        ]
 
     def __str__(self) -> str:
-        return self.email
+        return f"erased customer {self.pk}" if self.erased_at else self.email
 
 
 class Order(models.Model):
@@ -46,6 +62,7 @@ class Order(models.Model):
     class Delivery(models.TextChoices):
         SHIP = "ship", "ship to address"
         PICKUP = "pickup", "pick up in store"
+        SHIP_TO_STORE = "ship_to_store", "ship to store"
 
     channel = models.ForeignKey(SalesChannel, on_delete=models.PROTECT, related_name="orders")
     external_id = models.CharField(max_length=100)
@@ -61,11 +78,31 @@ class Order(models.Model):
     shipping_tax = money(default=0)
     tax_total = money(default=0)
     total = money()
-    delivery = models.CharField(max_length=8, choices=Delivery, default=Delivery.SHIP)
+    commission = money(
+        default=0, db_default=0, help_text="what the marketplace keeps; no part of the total"
+    )
+    delivery = models.CharField(max_length=13, choices=Delivery, default=Delivery.SHIP)
     pickup_location = models.ForeignKey(
         Location, null=True, blank=True, on_delete=models.PROTECT, related_name="pickups"
     )
+    sold_at = models.ForeignKey(
+        Location, null=True, blank=True, on_delete=models.PROTECT, related_name="sold_orders",
+        help_text="the store whose till or tablet took the order",
+    )  # fmt: skip
     service = models.CharField(max_length=12, default="standard")
+    ship_together = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="in one parcel, or not at all until that is possible",
+    )
+    gift = models.BooleanField(default=False, db_default=False, help_text="no prices in the parcel")
+    wanted_on = models.DateField(null=True, blank=True, help_text="not delivered before")
+    ship_by = models.DateTimeField(
+        null=True, blank=True, help_text="the marketplace wants it handed over until then"
+    )
+    deliver_by = models.DateTimeField(
+        null=True, blank=True, help_text="the marketplace promised it until then"
+    )
     placed_at = models.DateTimeField()
     received_at = models.DateTimeField(default=timezone.now)
     promised_at = models.DateTimeField(
@@ -74,7 +111,20 @@ class Order(models.Model):
     closed_at = models.DateTimeField(null=True, blank=True)
     source = models.CharField(max_length=20, default="api", help_text="api, shopify, shopify-csv")
     payload_hash = models.CharField(max_length=64)
-    test = models.BooleanField(default=False)
+    channel_changed_at = models.DateTimeField(
+        null=True, blank=True, help_text="the channel's own time of the newest change we know"
+    )
+    version = models.PositiveIntegerField(
+        default=1, db_default=1, help_text="counts applied changes"
+    )
+    risk = models.PositiveSmallIntegerField(null=True, blank=True, help_text="0 to 100")
+    findings = models.JSONField(
+        default=list,
+        db_default=Value([], models.JSONField()),
+        blank=True,
+        help_text="what the channel's checks found at the last look",
+    )
+    test = models.BooleanField(default=False, help_text="holds no stock, is never sent")
     tags = ArrayField(models.CharField(max_length=60), default=list, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
 
@@ -118,19 +168,110 @@ class OrderContact(models.Model):
     lng = models.FloatField(null=True, blank=True)
     billing = models.JSONField(default=dict, blank=True)
     note = models.TextField(blank=True)
+    gift_message = models.TextField(blank=True, default="", db_default="")
+    phone_key = models.GeneratedField(
+        expression=Reverse(
+            models.Func(F("phone"), Value(r"\D"), Value(""), Value("g"), function="regexp_replace")
+        ),
+        output_field=models.CharField(max_length=40), db_persist=True,
+        help_text="its digits from the last to the first: people leave out country codes",
+    )  # fmt: skip
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["email"])]
+        indexes: ClassVar = [
+            models.Index(fields=["email"], name="contact_email", opclasses=["text_pattern_ops"]),
+            models.Index(
+                fields=["phone_key"], name="contact_phone", opclasses=["text_pattern_ops"],
+                condition=~Q(phone_key=""),
+            ),
+            GinIndex(SearchVector("name", config="simple"), name="contact_name"),
+        ]  # fmt: skip
 
     def __str__(self) -> str:
         return self.name or self.email
 
 
+class DeliveryGroup(models.Model):
+    """A second, third ... destination of an order; lines without a group go to the order's own."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="delivery_groups")
+    key = models.CharField(max_length=40, help_text="what the channel calls it")
+    delivery = models.CharField(max_length=13, choices=Order.Delivery, default=Order.Delivery.SHIP)
+    pickup_location = models.ForeignKey(
+        Location, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    service = models.CharField(max_length=12, default="standard")
+    wanted_on = models.DateField(null=True, blank=True)
+    gift = models.BooleanField(default=False)
+    gift_message = models.TextField(blank=True)
+    name = models.CharField(max_length=200, blank=True)
+    phone = models.CharField(max_length=40, blank=True)
+    line1 = models.CharField(max_length=200, blank=True)
+    line2 = models.CharField(max_length=200, blank=True)
+    city = models.CharField(max_length=100, blank=True)
+    region = models.CharField(max_length=100, blank=True)
+    postcode = models.CharField(max_length=20, blank=True)
+    country = models.CharField(max_length=2, blank=True)
+    lat = models.FloatField(null=True, blank=True)
+    lng = models.FloatField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["order", "key"], name="delivery_group_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_delivery_display()} {self.city or self.pickup_location or ''}".strip()
+
+
+class OrderBundle(models.Model):
+    """A kit as it was bought; its components are lines of the order, and their sums are its own."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="bundles")
+    position = models.PositiveIntegerField()
+    external_id = models.CharField(max_length=100, blank=True)
+    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="+")
+    sku = models.CharField("SKU", max_length=64)
+    name = models.CharField(max_length=200)
+    quantity = models.PositiveIntegerField()
+    unit_price = money()
+    discount = money(default=0)
+    tax = money(default=0)
+    total = money()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["order", "position"], name="bundle_position_once"),
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="bundle_quantity_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} x {self.sku}"
+
+
 class OrderLine(models.Model):
-    """What was bought of one product, with its own share of every discount."""
+    """What was bought of one product, with its own share of every discount.
+
+    `position` is the place among what the customer bought; the components of a bundle have the
+    bundle's, and count from 1.
+    """
 
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="lines")
     position = models.PositiveIntegerField()
+    component = models.PositiveSmallIntegerField(default=0, db_default=0)
+    bundle = models.ForeignKey(
+        OrderBundle, null=True, blank=True, on_delete=models.CASCADE, related_name="lines"
+    )
+    group = models.ForeignKey(
+        DeliveryGroup, null=True, blank=True, on_delete=models.PROTECT, related_name="lines"
+    )
+    together = models.CharField(
+        max_length=40,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="lines with the same word leave in one parcel",
+    )
     external_id = models.CharField(max_length=100, blank=True)
     product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="order_lines")
     sku = models.CharField("SKU", max_length=64)
@@ -143,267 +284,19 @@ class OrderLine(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["order", "position"], name="line_position_once"),
+            models.UniqueConstraint(
+                fields=["order", "position", "component"], name="line_position_once"
+            ),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="line_quantity_positive"),
             models.CheckConstraint(condition=Q(total__gte=0), name="line_total_not_negative"),
+            models.CheckConstraint(
+                condition=Q(bundle=None, component=0) | Q(bundle__isnull=False, component__gt=0),
+                name="line_component_of_bundle",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["sku", "-order"], name="line_sku"),
         ]
 
     def __str__(self) -> str:
         return f"{self.quantity} x {self.sku}"
-
-
-class Allocation(models.Model):
-    """A quantity slice of an order line; every ordered unit is in exactly one.
-
-    It waits in a queue, or holds stock at a stock point, or has left, or was canceled.
-    """
-
-    class State(models.TextChoices):
-        QUEUED = "queued", "to route"
-        ALLOCATED = "allocated", "routed"
-        ACCEPTED = "accepted", "accepted"
-        PICKED = "picked", "picked"
-        PACKED = "packed", "packed"
-        READY = "ready", "ready for pick-up"
-        SHIPPED = "shipped", "shipped"
-        DELIVERED = "delivered", "delivered"
-        COLLECTED = "collected", "collected"
-        CANCELED = "canceled", "canceled"
-
-    class Queue(models.TextChoices):
-        ROUTING = "routing", "to route"
-        BACKORDER = "backorder", "waits for supply"
-        UNFILLABLE = "unfillable", "unfillable"
-        PICKUP_REFUSED = "pickup_refused", "pick-up refused"
-
-    line = models.ForeignKey(OrderLine, on_delete=models.CASCADE, related_name="allocations")
-    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="allocations")
-    quantity = models.PositiveIntegerField()
-    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
-    queue = models.CharField(max_length=16, choices=Queue, blank=True)
-    queue_reason = models.CharField(max_length=200, blank=True)
-    next_action_at = models.DateTimeField(null=True, blank=True)
-    location = models.ForeignKey(
-        Location, null=True, blank=True, on_delete=models.PROTECT, related_name="allocations"
-    )
-    # No cascade and no protection: to release a claim is to delete its row (inventory/ledger.py).
-    reservation = models.OneToOneField(
-        "inventory.Reservation",
-        null=True,
-        blank=True,
-        on_delete=models.DO_NOTHING,
-        related_name="allocation",
-    )
-    attempt = models.PositiveSmallIntegerField(default=0, help_text="how often it was offered")
-    owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL,
-        help_text="who looks after it while it waits",
-    )  # fmt: skip
-    since = models.DateTimeField(default=timezone.now, help_text="in this state since")
-
-    class Meta:
-        verbose_name = "slice"
-        constraints: ClassVar = [
-            models.CheckConstraint(condition=Q(quantity__gt=0), name="allocation_positive"),
-            models.CheckConstraint(
-                condition=Q(state="queued") | Q(queue=""), name="allocation_queue_if_queued"
-            ),
-            models.CheckConstraint(
-                condition=~Q(state="queued") | ~Q(queue=""), name="allocation_queued_has_queue"
-            ),
-            models.CheckConstraint(
-                condition=~Q(state__in=["allocated", "accepted", "picked", "packed", "ready"])
-                | (Q(reservation__isnull=False) & Q(location__isnull=False)),
-                name="allocation_at_work_holds_stock",
-            ),
-            models.CheckConstraint(
-                condition=~Q(state__in=["shipped", "delivered", "collected", "canceled"])
-                | Q(reservation=None),
-                name="allocation_ended_holds_nothing",
-            ),
-        ]
-        indexes: ClassVar = [
-            models.Index(
-                fields=["state", "since"],
-                condition=~Q(state__in=["delivered", "collected", "canceled"]),
-                name="allocation_open",
-            ),
-            models.Index(
-                fields=["queue", "since"], condition=Q(state="queued"), name="allocation_queued"
-            ),
-            models.Index(  # units promised in queues: read by every capture, so never all slices
-                fields=["line"],
-                condition=Q(state="queued", reservation=None),
-                name="allocation_waiting",
-            ),
-            models.Index(
-                fields=["location", "state"],
-                condition=~Q(state__in=["delivered", "collected", "canceled"]),
-                name="allocation_at_work",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.quantity} x line {self.line_id} ({self.get_state_display()})"
-
-
-class Hold(models.Model):
-    """Something that blocks an order, as a record with a scope; several may be open at once."""
-
-    class State(models.TextChoices):
-        OPEN = "open", "open"
-        RESOLVED = "resolved", "resolved"
-        CANCELED = "canceled", "canceled"
-
-    class Type(models.TextChoices):
-        MANUAL = "manual", "placed by staff"
-        ADDRESS = "address", "address to check"
-        PAYMENT = "payment", "payment problem"
-        FRAUD = "fraud", "fraud check"
-        CUSTOMER = "customer", "asked for by the customer"
-
-    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="holds")
-    type = models.CharField(max_length=10, choices=Type)
-    handle = models.CharField(max_length=60, help_text="unique per order: no hold is placed twice")
-    reason = models.CharField(max_length=300)
-    blocks = ArrayField(models.CharField(max_length=10), default=list, help_text="route, ship")
-    state = models.CharField(max_length=8, choices=State, default=State.OPEN)
-    placed_by = models.CharField(max_length=100)
-    placed_at = models.DateTimeField(default=timezone.now)
-    resolved_by = models.CharField(max_length=100, blank=True)
-    resolved_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["order", "handle"], name="hold_once")
-        ]
-        indexes: ClassVar = [
-            models.Index(fields=["placed_at"], condition=Q(state="open"), name="hold_open")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.get_type_display()}: {self.reason}"
-
-
-class OrderEvent(models.Model):
-    """One line of an order's timeline, written with the change by orders.events.record()."""
-
-    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="events")
-    kind = models.CharField(max_length=40)
-    at = models.DateTimeField(default=timezone.now)
-    actor = models.CharField(max_length=100)
-    data = models.JSONField(default=dict, help_text="ids and figures; never personal data")
-
-    class Meta:
-        indexes: ClassVar = [models.Index(fields=["order", "id"])]
-
-    def __str__(self) -> str:
-        return f"{self.kind} of {self.order_id}"
-
-
-class Payment(models.Model):
-    """Money of an order at one payment provider: authorized, captured, given back."""
-
-    class State(models.TextChoices):
-        AUTHORIZED = "authorized", "authorized"
-        CAPTURED = "captured", "captured"
-        VOIDED = "voided", "voided"
-
-    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="payments")
-    reference = models.CharField(max_length=100)
-    method = models.CharField(max_length=40)
-    state = models.CharField(max_length=10, choices=State)
-    currency = models.CharField(max_length=3)
-    amount = money()
-    captured = money(default=0)
-    refunded = money(default=0, help_text="pending and done refunds")
-    created_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["order", "reference"], name="payment_once"),
-            models.CheckConstraint(condition=Q(amount__gt=0), name="payment_positive"),
-            models.CheckConstraint(
-                condition=Q(captured__lte=F("amount")), name="payment_not_over_captured"
-            ),
-            models.CheckConstraint(
-                condition=Q(refunded__lte=F("captured")) & Q(refunded__gte=0),
-                name="payment_not_over_refunded",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.reference}"
-
-    @property
-    def refundable(self) -> Decimal:
-        """What can still be given back."""
-        return self.captured - self.refunded
-
-
-class Refund(models.Model):
-    """Money on its way back, or there."""
-
-    class State(models.TextChoices):
-        PENDING = "pending", "pending"
-        DONE = "done", "done"
-        ERRORED = "errored", "failed"
-
-    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="refunds")
-    amount = money()
-    currency = models.CharField(max_length=3)
-    state = models.CharField(max_length=8, choices=State, default=State.PENDING)
-    reason = models.CharField(max_length=200)
-    key = models.CharField(max_length=100, unique=True, help_text="one key, one refund")
-    actor = models.CharField(max_length=100)
-    created_at = models.DateTimeField(default=timezone.now)
-    done_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.CheckConstraint(condition=Q(amount__gt=0), name="refund_positive")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.amount} {self.currency}"
-
-
-class Notification(models.Model):
-    """A message to a customer, sent once per dedupe key; suppressed ones say why."""
-
-    class State(models.TextChoices):
-        PENDING = "pending", "to send"
-        SENT = "sent", "sent"
-        SUPPRESSED = "suppressed", "not sent"
-
-    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="notifications")
-    template = models.CharField(max_length=40)
-    dedupe_key = models.CharField(max_length=100, unique=True)
-    recipient = models.EmailField(blank=True)
-    subject = models.CharField(max_length=200, blank=True)
-    body = models.TextField(blank=True)
-    state = models.CharField(max_length=10, choices=State, default=State.PENDING)
-    reason = models.CharField(max_length=200, blank=True, help_text="why it was not sent")
-    trigger = models.CharField(max_length=40, help_text="the event that asked for it")
-    message_id = models.CharField(max_length=120, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
-    sent_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        verbose_name = "message"
-        indexes: ClassVar = [models.Index(fields=["order", "id"])]
-
-    def __str__(self) -> str:
-        return f"{self.template} ({self.get_state_display()})"
-
-
-class CustomerLink(models.Model):
-    """A secret link to one order's customer page; only the hash of its token is stored."""
-
-    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="links")
-    token_hash = models.CharField(max_length=64, unique=True)
-    created_at = models.DateTimeField(default=timezone.now)
-    expires_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return f"link of {self.order_id}"
