@@ -136,7 +136,7 @@ def test_a_stock_address_is_checked_when_it_is_saved(console, published, url, se
     form = {
         "code": web.code, "name": web.name, "kind": web.kind, "pool": web.pool_id,
         "currency": "EUR", "on_shortage": "refuse", "hold_minutes": 10, "stock_url": url,
-        "stock_secret": secret, "active": "on", "keys-TOTAL_FORMS": 0, "keys-INITIAL_FORMS": 0,
+        "stock_secret": secret, "active": "on", "cancel_until": "packed", "keys-TOTAL_FORMS": 0, "keys-INITIAL_FORMS": 0,
     }  # fmt: skip
     answer = console.post(f"/admin/orders/saleschannel/{web.pk}/change/", form)
     if words:

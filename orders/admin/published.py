@@ -76,6 +76,7 @@ class AgainForm(forms.Form):
         self.fields["channel"].choices = list(channels.values_list("pk", "name"))  # type: ignore[attr-defined]
 
 
+@admin.register(ChannelStock)
 class ChannelStockAdmin(ReadOnlyAdmin):
     """Figures by channel and product; those that differ are one tab away."""
 
@@ -171,6 +172,7 @@ def explain_link(row: ChannelStock | StockCrossing) -> SafeString:
     return format_html('<a class="text-link" href="{}">Why this figure</a>', url)
 
 
+@admin.register(StockCrossing)
 class StockCrossingAdmin(ReadOnlyAdmin):
     """Out of stock and back in stock, newest first."""
 

@@ -1,4 +1,4 @@
-"""The console's view of orders: lists that answer, pages that explain, changes as actions."""
+"""The console's view of orders: a list that answers, a page that explains, changes as actions."""
 
 from typing import Any
 
@@ -6,18 +6,15 @@ from django.contrib import admin
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef, Q, QuerySet, Subquery, Sum
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from config import forms, outbox
 from config.console import (
     ActionVariant,
-    ModelAdmin,
     ReadOnlyAdmin,
     Tabs,
-    TabularInline,
     action,
     badge,
     display,
@@ -26,27 +23,16 @@ from config.console import (
     say,
     tabs,
 )
-from config.status import IllegalMove
 from orders import lifecycle, page, queries, stages
-from orders.key_admin import ApiKeyAdmin
+from orders.admin.links import order_page
 from orders.models import (
     Allocation,
-    ApiKey,
-    ChannelStock,
-    Customer,
     Hold,
-    Notification,
     Order,
-    OrderEvent,
     OrderLine,
-    Payment,
-    Refund,
     SalesChannel,
-    StockCrossing,
 )
 from orders.money import in_words
-from orders.notification_admin import NotificationAdmin
-from orders.stock_admin import ChannelForm, ChannelStockAdmin, StockCrossingAdmin
 
 
 class StageFilter(admin.SimpleListFilter):
@@ -209,8 +195,10 @@ class OrderAdmin(ReadOnlyAdmin):
             )  # fmt: skip
             return f"{order} is on hold."
 
-        return forms.ask(request, site=self.admin_site, title=f"Hold {order}", form=HoldForm,
-                         effect=effect, back=_page(order), submit="Place the hold")  # fmt: skip
+        return forms.ask(
+            request, site=self.admin_site, title=f"Hold {order}", form=HoldForm, effect=effect,
+            back=order_page(order), submit="Place the hold",
+        )  # fmt: skip
 
     @action(description="Route again", permissions=["handle"], url_path="route", icon="alt_route")
     def route_again(self, request: HttpRequest, object_id: int) -> HttpResponse:
@@ -222,7 +210,7 @@ class OrderAdmin(ReadOnlyAdmin):
 
         return forms.ask(
             request, site=self.admin_site, title=f"Route {order} again", form=forms.Form,
-            effect=effect, back=_page(order), submit="Route now",
+            effect=effect, back=order_page(order), submit="Route now",
             text="Units that wait in a queue get a stock point; units at work stay where they are.",
         )  # fmt: skip
 
@@ -241,7 +229,7 @@ class OrderAdmin(ReadOnlyAdmin):
 
         return forms.ask(
             request, site=self.admin_site, title=f"Cancel {order}", form=CancelForm, effect=effect,
-            back=_page(order), submit="Cancel the order", danger=True,
+            back=order_page(order), submit="Cancel the order", danger=True,
             errors=(lifecycle.NothingToCancel,),
             text="Every unit that has not left is canceled; what was captured for it goes back.",
         )  # fmt: skip
@@ -257,206 +245,3 @@ class OrderAdmin(ReadOnlyAdmin):
 def _ring(order: Order, request: HttpRequest) -> None:
     cause = f"manual:{timezone.now().isoformat()}:{request.user.pk}"
     outbox.put(topic="route", subject=order.pk, cause=cause, payload={"event": "manual"})
-
-
-def order_link(order: Order) -> SafeString:
-    """The order's number, leading to its page."""
-    return format_html('<a class="text-link" href="{}">{}</a>', _page(order), order.number)
-
-
-def _page(order: Order) -> str:
-    return reverse("admin:orders_order_change", args=[order.pk])
-
-
-@admin.register(Hold)
-class HoldAdmin(ReadOnlyAdmin):
-    """What blocks orders, oldest first."""
-
-    list_display = ("order_", "type", "reason", "blocks_", "state_", "placed_by", "placed",
-                    "resolved_by")  # fmt: skip
-    list_display_links = ("reason",)
-    list_filter = ("state", "type")
-    list_select_related = ("order",)
-    ordering = ("placed_at",)
-    empty_words = "Nothing blocks an order. A hold is placed on the order's page."
-    actions = ("resolve",)
-    actions_detail = ("resolve_one",)
-    fields = ("order_", "type", "reason", "blocks_", "state_", "handle", "placed_by", "placed_at",
-              "resolved_by", "resolved_at")  # fmt: skip
-    readonly_fields = ("order_", "blocks_", "state_")
-
-    def quick_tabs(self, request: HttpRequest) -> list[Tabs]:
-        waiting = Hold.objects.filter(state=Hold.State.OPEN).count()
-        return [
-            tabs(request, label="State", parameter="state__exact", choices=Hold.State.choices,
-                 counts={Hold.State.OPEN: waiting}, alarms=(Hold.State.OPEN,))
-        ]  # fmt: skip
-
-    @display(description="order", ordering="order")
-    def order_(self, hold: Hold) -> SafeString:
-        return order_link(hold.order)
-
-    @display(description="blocks")
-    def blocks_(self, hold: Hold) -> str:
-        return " and ".join(hold.blocks)
-
-    @display(description="state", ordering="state")
-    def state_(self, hold: Hold) -> SafeString:
-        level = "warning" if hold.state == Hold.State.OPEN else "success"
-        return badge(level, hold.get_state_display())
-
-    @display(description="since, UTC", ordering="placed_at")
-    def placed(self, hold: Hold) -> str:
-        return moment(hold.placed_at)
-
-    @action(description="Resolve", permissions=["handle"])
-    def resolve(self, request: HttpRequest, queryset: QuerySet[Hold]) -> None:
-        done, problems = 0, []
-        for hold in queryset.order_by("order_id", "id"):
-            try:
-                lifecycle.resolve_hold(hold_id=hold.pk, actor=request.user.get_username())
-                done += 1
-            except IllegalMove as error:
-                problems.append(str(error))
-        say(request, done=done, what="holds resolved", problems=problems)
-
-    @action(description="Resolve", permissions=["handle"], url_path="resolve", icon="play_circle")
-    def resolve_one(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        hold = found(Hold.objects.select_related("order"), object_id)
-
-        def effect(_: dict) -> str:
-            lifecycle.resolve_hold(hold_id=hold.pk, actor=request.user.get_username())
-            return f"The hold of {hold.order} is resolved; it goes on unless another one blocks it."
-
-        return forms.ask(
-            request, site=self.admin_site, title=f"Resolve the hold of {hold.order}",
-            form=forms.Form, effect=effect, back=_page(hold.order), submit="Resolve the hold",
-            text=f"{hold}, placed by {hold.placed_by}.", errors=(IllegalMove,),
-        )  # fmt: skip
-
-
-@admin.register(Allocation)
-class AllocationAdmin(ReadOnlyAdmin):
-    """Every slice: where each unit of every order is."""
-
-    list_display = ("order_", "sku", "quantity", "state", "queue", "queue_reason", "location",
-                    "since", "next_action_at")  # fmt: skip
-    list_display_links = ("sku",)
-    list_filter = ("state", "queue", "location")
-    list_select_related = ("order", "line", "location")
-    search_fields = ("line__sku", "order__external_id")
-    ordering = ("-id",)
-
-    @display(description="order", ordering="order")
-    def order_(self, piece: Allocation) -> SafeString:
-        return order_link(piece.order)
-
-    @display(description="SKU", ordering="line__sku")
-    def sku(self, piece: Allocation) -> str:
-        return piece.line.sku
-
-
-@admin.register(Payment)
-class PaymentAdmin(ReadOnlyAdmin):
-    """Money of orders."""
-
-    list_display = ("order_", "method", "reference", "state", "amount", "captured", "refunded",
-                    "currency", "created_at")  # fmt: skip
-    list_display_links = ("reference",)
-    empty_words = "Payments come with the orders of channels."
-    list_filter = ("state", "method", "currency")
-    list_select_related = ("order",)
-    search_fields = ("reference", "order__external_id")
-    ordering = ("-id",)
-
-    @display(description="order", ordering="order")
-    def order_(self, payment: Payment) -> SafeString:
-        return order_link(payment.order)
-
-
-@admin.register(Refund)
-class RefundAdmin(ReadOnlyAdmin):
-    """Money that went back."""
-
-    empty_words = "Nothing was given back. Refunds follow from cancellations and returns."
-
-    list_display = ("payment", "amount", "currency", "state", "reason", "actor", "created_at")
-    list_filter = ("state", "currency")
-    list_select_related = ("payment",)
-    ordering = ("-id",)
-
-
-@admin.register(OrderEvent)
-class OrderEventAdmin(ReadOnlyAdmin):
-    """The timelines of all orders in one list."""
-
-    list_display = ("at", "kind", "order_", "actor", "data")
-    list_filter = ("kind",)
-    list_select_related = ("order",)
-    ordering = ("-id",)
-
-    @display(description="order", ordering="order")
-    def order_(self, event: OrderEvent) -> SafeString:
-        return order_link(event.order)
-
-
-@admin.register(Customer)
-class CustomerAdmin(ReadOnlyAdmin):
-    """People who buy."""
-
-    list_display = ("email", "name", "phone", "created_at")
-    search_fields = ("email", "name")
-    ordering = ("-id",)
-
-
-class ApiKeyInline(TabularInline):
-    """Keys are made by an action; here they can be revoked."""
-
-    model = ApiKey
-    fields = ("name", "prefix", "scopes", "revoked", "created")
-    readonly_fields = ("prefix", "created")
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-@admin.register(SalesChannel)
-class SalesChannelAdmin(ModelAdmin):
-    """Channels, their pool and their keys."""
-
-    form = ChannelForm
-    list_display = ("code", "name", "kind", "pool", "currency", "on_shortage", "active")
-    list_filter = ("kind", "active")
-    inlines = (ApiKeyInline,)
-    actions_detail = ("new_key",)
-
-    @action(description="New API key", permissions=["change"], url_path="new-key", icon="key")
-    def new_key(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        from orders.keys import CHANNEL_SCOPES  # noqa: PLC0415  (keys imports DRF's settings)
-
-        channel = found(SalesChannel, object_id)
-
-        def effect(data: dict) -> str:
-            _, secret = ApiKey.objects.create_key(
-                name=data["name"], channel=channel, scopes=CHANNEL_SCOPES
-            )
-            return f"The key, shown only now: {secret}"
-
-        return forms.ask(
-            request, site=self.admin_site, title=f"New API key for {channel}", form=KeyForm,
-            effect=effect, submit="Make the key",
-            back=reverse("admin:orders_saleschannel_change", args=[channel.pk]),
-        )  # fmt: skip
-
-
-class KeyForm(forms.Form):
-    """What the key is for."""
-
-    name = forms.Text(max_length=50, help_text="who will use it, e.g. shop server 2")
-
-
-admin.site.register(Notification, NotificationAdmin)
-admin.site.register(ApiKey, ApiKeyAdmin)
-admin.site.register(ChannelStock, ChannelStockAdmin)
-admin.site.register(StockCrossing, StockCrossingAdmin)

@@ -33,6 +33,7 @@ class TemplateFilter(admin.SimpleListFilter):
         return queryset.filter(template=self.value()) if self.value() else queryset
 
 
+@admin.register(Notification)
 class NotificationAdmin(ReadOnlyAdmin):
     """Facts only: a message is sent by its work, and a stuck one is retried there."""
 

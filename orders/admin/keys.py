@@ -1,5 +1,6 @@
 """API keys of stock points and of the company's own systems; a channel's are on its page."""
 
+from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
@@ -26,6 +27,7 @@ class KeyForm(forms.Form):
         self.fields["location"].choices = [(COMPANY, "the company"), *places]  # type: ignore[attr-defined]
 
 
+@admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
     """Who may call; a key itself is shown once, when it is made."""
 
