@@ -8,7 +8,7 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, redirect
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
@@ -161,29 +161,61 @@ class JobRunAdmin(ReadOnlyAdmin):
 
 
 SHOWN_ROWS = 200
+
+
+def _began(request: HttpRequest, job: Any) -> bool:
+    found_job = job if isinstance(job, Job) else found(Job, job)
+    return found_job.created_by_id == request.user.pk
+
+
+_NOT_NOW: dict[str, tuple[str, ...]] = {  # what a decision of a job's state leaves out
+    Job.State.ASKING: ("apply_job",),
+    Job.State.PREVIEW: ("say_columns",),
+}
 MAY_IMPORT = ("handle",)
+MAY_DECIDE = ("decide",)
 MAY_READ = ("view",)
 
 
 @admin.register(Job)
 class JobAdmin(ReadOnlyAdmin):
-    """Files that came in: what they would do, what they did, and the rows that could not."""
+    """Files and bulk actions: what they would do, what they did, and the rows that could not.
+
+    Who may not see all of them sees those that they began, and decides about them.
+    """
 
     list_display = ("title", "state", "progress", "failed", "created_by", "created_at")
     list_filter = ("state", "kind")
     list_select_related = ("created_by",)
     ordering = ("-id",)
-    actions_list = ("upload_stock", "upload_orders")
-    actions_detail = ("apply_job", "discard_job", "refused_rows")
+    actions_list = ("upload_stock", "upload_order_file", "upload_orders")
+    actions_detail = ("say_columns", "apply_job", "discard_job", "undo_job", "refused_rows")
+    empty_words = "Files that were uploaded and bulk actions are shown here, with their rows."
     fieldsets = ((None, {"fields": ("overview",)}),)
     readonly_fields = ("overview",)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
+        rows = super().get_queryset(request)
+        if request.user.has_perm("config.view_job"):  # type: ignore[union-attr]
+            return rows
+        return rows.filter(created_by_id=request.user.pk)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """`obj` is a job, its key, or None for the list, which shows one's own."""
+        return super().has_view_permission(request) or obj is None or _began(request, obj)
+
+    def has_decide_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may change any job, and who began this one."""
+        return self.has_handle_permission(request) or _began(request, obj)
+
     def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
         """Only what can be done now: a decision is taken once."""
+        job = found(Job, object_id)
+        hidden = _NOT_NOW.get(job.state, ("say_columns", "apply_job", "discard_job"))
+        hidden += () if jobs.can_undo(job) else ("undo_job",)
+        hidden += () if job.failed else ("refused_rows",)
         actions = super().get_actions_detail(request, object_id)
-        if Job.objects.filter(pk=object_id, state=Job.State.PREVIEW).exists():
-            return actions
-        return [a for a in actions if not a.action_name.endswith(("apply_job", "discard_job"))]
+        return [a for a in actions if not a.action_name.endswith(hidden)]
 
     @display(description="progress")
     def progress(self, job: Job) -> str:
@@ -210,6 +242,13 @@ class JobAdmin(ReadOnlyAdmin):
         return self._upload(request, "stock")
 
     @action(
+        description="Upload orders", permissions=MAY_IMPORT, url_path="upload-order-file",
+        icon="upload",
+    )  # fmt: skip
+    def upload_order_file(self, request: HttpRequest) -> HttpResponse:
+        return self._upload(request, "orders")
+
+    @action(
         description="Upload a Shopify order export",
         permissions=MAY_IMPORT,
         url_path="upload-orders",
@@ -219,9 +258,11 @@ class JobAdmin(ReadOnlyAdmin):
         return self._upload(request, "shopify-orders")
 
     def _upload(self, request: HttpRequest, kind: str) -> HttpResponse:
-        def effect(data: dict) -> str:
-            file = data.pop("file")
-            job = jobs.start(kind=kind, file=file, params=data, user=request.user)
+        def effect(data: dict) -> str | HttpResponse:
+            file, asking = data.pop("file"), data.pop("asking", False)
+            job = jobs.start(kind=kind, file=file, params=data, user=request.user, asking=asking)
+            if asking:
+                return redirect("admin:config_job_say_columns", job.pk)
             return f"{job.title} is being checked; open it below to see what it would do."
 
         return forms.ask(
@@ -231,13 +272,39 @@ class JobAdmin(ReadOnlyAdmin):
             text="Nothing is written before you have seen every row and accepted.",
         )  # fmt: skip
 
-    @action(description="Apply", permissions=MAY_IMPORT, url_path="apply", icon="check")
+    @action(
+        description="Say its columns", permissions=MAY_DECIDE, url_path="columns",
+        icon="view_column",
+    )  # fmt: skip
+    def say_columns(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        job = found(Job, object_id)
+        if job.state != Job.State.ASKING:
+            return redirect("admin:config_job_change", job.pk)
+        page: HttpResponse = import_string(jobs.kinds()[job.kind].asks)(
+            request, job, self.admin_site
+        )
+        return page
+
+    @action(description="Apply", permissions=MAY_DECIDE, url_path="apply", icon="check")
     def apply_job(self, request: HttpRequest, object_id: int) -> HttpResponse:
         return self._decide(request, object_id, jobs.accept, "Apply", "is being applied.")
 
-    @action(description="Discard", permissions=MAY_IMPORT, url_path="discard", icon="delete")
+    @action(description="Discard", permissions=MAY_DECIDE, url_path="discard", icon="delete")
     def discard_job(self, request: HttpRequest, object_id: int) -> HttpResponse:
         return self._decide(request, object_id, jobs.discard, "Discard", "was discarded.")
+
+    @action(description="Undo", permissions=MAY_DECIDE, url_path="undo", icon="undo")
+    def undo_job(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        job = found(Job, object_id)
+
+        def effect(_: dict) -> str:
+            return f"{jobs.undo(job, user=request.user).title} is being checked."
+
+        return forms.ask(
+            request, site=self.admin_site, title=f"Undo: {job.title}", form=forms.Form,
+            effect=effect, submit="Undo it", back=reverse("admin:config_job_changelist"),
+            text="You see first what would be taken back, row by row.", errors=(IllegalMove,),
+        )  # fmt: skip
 
     def _decide(
         self, request: HttpRequest, pk: int, decide: Any, verb: str, said: str

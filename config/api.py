@@ -34,6 +34,7 @@ from rest_framework.response import Response
 from config.models import IdempotencyKey
 
 MAX_BODY_BYTES = 1024 * 1024
+MAX_LARGE_BODY_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 20
 _FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
 _SHOWN = 80  # characters of a caller's own text that an error repeats
@@ -88,18 +89,26 @@ class Problems(APIException):
 class StrictJSONParser(JSONParser):
     """UTF-8 JSON only: no duplicate keys, no NUL or lone surrogate, bounded size and depth."""
 
+    limit = MAX_BODY_BYTES
+
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         _, parameters = parse_header_parameters(media_type or "")
         if parameters.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
             raise UnsupportedMediaType(media_type or "", "JSON is read as UTF-8 only.")
-        return parse_json(read_body(stream))
+        return parse_json(read_body(stream, limit=self.limit))
 
 
-def read_body(stream: Any) -> bytes:
+class LargeJSONParser(StrictJSONParser):
+    """The same for calls that take many orders."""
+
+    limit = MAX_LARGE_BODY_BYTES
+
+
+def read_body(stream: Any, *, limit: int = MAX_BODY_BYTES) -> bytes:
     """The raw body, refused when it is over the limit whatever its headers say."""
-    body = stream.read(MAX_BODY_BYTES + 1)
-    if len(body) > MAX_BODY_BYTES:
-        raise TooLarge
+    body = stream.read(limit + 1)
+    if len(body) > limit:
+        raise TooLarge(f"The body is larger than {limit} bytes.")
     return body
 
 
@@ -227,7 +236,9 @@ class StrictFilters(DjangoFilterBackend):
     def filter_queryset(self, request: Request, queryset: QuerySet, view: Any) -> QuerySet:
         filterset = self.get_filterset_class(view, queryset)
         pages = {CursorPages.cursor_query_param, CursorPages.page_size_query_param}
-        check_parameters(request, pages | set(filterset.base_filters if filterset else ()))
+        more = set(getattr(view, "more_parameters", ()))  # that the view reads itself
+        known = pages | more | set(filterset.base_filters if filterset else ())
+        check_parameters(request, known)
         for name, values in request.query_params.lists():
             if len(values) > 1:
                 raise ValidationError({name: ErrorDetail("is given twice", "given_twice")})

@@ -23,7 +23,12 @@ app.conf.beat_schedule = {
     "retry-unfillable": {"task": "routing.tasks.retry_unfillable", "schedule": 60.0},
     "check-invariants": {"task": "reports.tasks.check_invariants", "schedule": 6 * 3600.0},
     "forget-shelf-moves": {"task": "inventory.tasks.forget_shelf_moves", "schedule": 3600.0},
+    "pull-orders": {"task": "orders.tasks.pull_orders", "schedule": 30.0},
+    "expire-payments": {"task": "orders.tasks.expire_payments", "schedule": 60.0},
     "forget-baskets": {"task": "orders.tasks.forget_baskets", "schedule": 3600.0},
+    "forget-webhooks": {"task": "orders.tasks.forget_webhooks", "schedule": 3600.0},
+    "release-holds": {"task": "orders.tasks.release_holds", "schedule": 30.0},
+    "cancel-unfillable": {"task": "orders.tasks.cancel_unfillable", "schedule": 600.0},
     "prune": {"task": "config.tasks.prune", "schedule": 3600.0},
 }
 

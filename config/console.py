@@ -19,6 +19,8 @@ from unfold.admin import TabularInline as ThemeTabularInline
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
+from config.saved_views import BoundedPaginator, SavedViews
+
 __all__ = [
     "ActionVariant",
     "ModelAdmin",
@@ -86,10 +88,11 @@ def _url(request: HttpRequest, parameter: str, value: str) -> str:
     return f"?{query.urlencode()}"
 
 
-class ModelAdmin(ThemeAdmin):
+class ModelAdmin(SavedViews, ThemeAdmin):
     """Master data that people may edit; lists stay fast on big tables."""
 
     list_per_page = 50
+    paginator = BoundedPaginator
     show_full_result_count = False
     list_filter_submit = True
     list_before_template = "admin/quick_tabs.html"
@@ -102,7 +105,10 @@ class ModelAdmin(ThemeAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        extra = {"quick_tabs": self.quick_tabs(request), **(extra_context or {})}
+        extra = {
+            "quick_tabs": self.quick_tabs(request), "saved_views": self.saved_views(request),
+            **(extra_context or {}),
+        }  # fmt: skip
         return super().changelist_view(request, extra)
 
 

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from unfold.widgets import (
     BASE_INPUT_CLASSES,
+    UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
@@ -23,6 +24,8 @@ __all__ = [
     "LongText",
     "Moment",
     "Number",
+    "Secret",
+    "Several",
     "Text",
     "UploadForm",
     "ask",
@@ -63,6 +66,17 @@ def Number(**options: Any) -> forms.IntegerField:
     )
 
 
+def Secret(**options: Any) -> forms.CharField:
+    """A password: never shown again, and not what a browser keeps for this site."""
+    attrs = {"class": " ".join(BASE_INPUT_CLASSES), "autocomplete": "new-password"}
+    return forms.CharField(widget=forms.PasswordInput(attrs=attrs), strip=False, **options)
+
+
+def Several(**options: Any) -> forms.MultipleChoiceField:
+    """Some of a few."""
+    return forms.MultipleChoiceField(widget=UnfoldAdminCheckboxSelectMultipleWidget(), **options)
+
+
 def Moment(**options: Any) -> forms.DateTimeField:
     """A day and time, in UTC."""
     attrs = {"type": "datetime-local", "class": " ".join(BASE_INPUT_CLASSES)}
@@ -80,7 +94,7 @@ def ask(
     site: AdminSite,
     title: str,
     form: type[forms.Form],
-    effect: Callable[[dict], str],
+    effect: Callable[[dict], str | HttpResponse],
     back: str,
     submit: str,
     text: str = "",
@@ -89,15 +103,19 @@ def ask(
 ) -> HttpResponse:
     """Show the form; on a valid POST run `effect(cleaned data)`, say its words and go `back`.
 
+    An effect that leads elsewhere returns its own response instead of words.
     Exceptions of the types in `errors` are shown as words on the form; nothing else is caught.
     """
     filled = form(request.POST, request.FILES) if request.method == "POST" else form()
     if filled.is_valid():
         try:
-            messages.success(request, effect(filled.cleaned_data))
+            answer = effect(filled.cleaned_data)
         except errors as error:
             filled.add_error(None, str(error))
         else:
+            if isinstance(answer, HttpResponse):
+                return answer
+            messages.success(request, answer)
             return HttpResponseRedirect(back)
     context = {
         **site.each_context(request), "title": title, "form": filled, "text": text,

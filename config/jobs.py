@@ -26,11 +26,12 @@ from psycopg.types.json import Jsonb
 
 from config import outbox
 from config.models import Job, JobRow, OutboxRow
-from config.status import move
+from config.status import IllegalMove, move
 
 S = Job.State
 O = JobRow.Outcome  # noqa: E741
 MOVES: dict[str, frozenset[str]] = {
+    S.ASKING: frozenset({S.CHECKING, S.DISCARDED}),
     S.CHECKING: frozenset({S.PREVIEW, S.FAILED}),
     S.PREVIEW: frozenset({S.RUNNING, S.DISCARDED}),
     S.RUNNING: frozenset({S.DONE, S.FAILED}),
@@ -51,7 +52,10 @@ class Kind:
     """A kind of job: its name for people, dotted paths of its two functions, and of the form that
     asks for what the file does not say. `batch` rows are applied in one transaction, with `settled`
     also those that would change nothing, until `apply` empties their data; `finish(job)` runs in
-    the transaction that ends the job.
+    the transaction that ends the job. `undo(job, user)` begins the job that takes back what a job
+    with the param "undo" did, and returns it. `asks(request, job, site)` is the page where a
+    person says what a file's columns are, before it is checked; a form of such a kind says with
+    `asking` whether it is needed.
     """
 
     title: str
@@ -61,6 +65,8 @@ class Kind:
     batch: int = 200
     settled: bool = False
     finish: str = ""
+    undo: str = ""
+    asks: str = ""
 
 
 class FileProblem(Exception):
@@ -83,20 +89,63 @@ def kinds() -> dict[str, Kind]:
 # --- what people do ------------------------------------------------------------------------------
 
 
-def start(*, kind: str, file: UploadedFile, params: dict[str, Any], user: Any) -> Job:
-    """Take a file and have it checked. The same file may come again: applying it is idempotent."""
+def start(
+    *, kind: str, file: UploadedFile, params: dict[str, Any], user: Any, asking: bool = False
+) -> Job:
+    """Take a file and have it checked, when it is `asking` after a person has answered. The same
+    file may come again: applying it is idempotent.
+    """
     digest = hashlib.sha256()
     for chunk in file.chunks():
         digest.update(chunk)
     title = f"{kinds()[kind].title}: {file.name}"[:200]
     file.name = uuid.uuid4().hex  # nobody chooses where it is stored
+    return begin(
+        kind=kind, title=title, params=params, user=user, asking=asking, file=file,
+        digest=digest.hexdigest(),
+    )  # fmt: skip
+
+
+def begin(
+    *, kind: str, title: str, params: dict[str, Any], user: Any, asking: bool = False, **more: Any
+) -> Job:
+    """Have checked what a job would do; its params say all there is to know, or lead to a file."""
+    state = S.ASKING if asking else S.CHECKING
     with transaction.atomic():
         job = Job.objects.create(
-            kind=kind, title=title, file=file, params=params, digest=digest.hexdigest(),
-            created_by=user, state=S.CHECKING,
-        )  # fmt: skip
-        outbox.put(topic="import", subject=job.pk, cause="check", payload={"step": "check"})
+            kind=kind, title=title[:200], params=params, created_by=user, state=state, **more
+        )
+        if not asking:
+            _put_check(job)
     return job
+
+
+def answer(job: Job, *, params: dict[str, Any]) -> None:
+    """A person said what the file did not; now it is checked. Raises IllegalMove or
+    MovedMeanwhile."""
+    with transaction.atomic():
+        move(job, S.CHECKING, allowed=MOVES, params=params)
+        _put_check(job)
+
+
+def _put_check(job: Job) -> None:
+    outbox.put(topic="import", subject=job.pk, cause="check", payload={"step": "check"})
+
+
+def can_undo(job: Job) -> bool:
+    """Whether a job did something that can be taken back, and nobody has asked for that yet."""
+    if job.state != S.DONE or not job.params.get("undo") or not kinds()[job.kind].undo:
+        return False
+    return not Job.objects.filter(kind=job.kind, params__undoes=job.pk).exists()
+
+
+def undo(job: Job, *, user: Any) -> Job:
+    """Begin the job that takes back what this one did. Raises IllegalMove when there is none."""
+    with transaction.atomic():
+        Job.objects.select_for_update(no_key=True).get(pk=job.pk)  # one asks, another waits
+        if not can_undo(job):
+            raise IllegalMove(job.title, job.state, "undone", ())
+        return import_string(kinds()[job.kind].undo)(job, user)
 
 
 def accept(job: Job) -> None:
@@ -155,7 +204,9 @@ def _check(job: Job) -> None:
 
 def _remark(job: Job, total: int) -> str:
     if not total:
-        return "The file has no rows."
+        return "The file has no rows." if job.file else "There is nothing to do."
+    if not job.file:
+        return ""
     same = Job.objects.filter(
         kind=job.kind, digest=job.digest, params=job.params, state=S.DONE
     ).order_by("-id")
@@ -251,7 +302,9 @@ def _write(rows: Sequence[JobRow]) -> None:
 
 def prune(now: datetime) -> dict[str, int]:
     """Forget what files held, which may be personal data; discard what nobody decided about."""
-    undecided = Job.objects.filter(state=S.PREVIEW, created_at__lt=now - KEEP_UNDECIDED)
+    undecided = Job.objects.filter(
+        state__in=[S.ASKING, S.PREVIEW], created_at__lt=now - KEEP_UNDECIDED
+    )
     old = Job.objects.filter(state__in=ENDED, finished_at__lt=now - KEEP_FILES)
     rows = JobRow.objects.filter(
         job__in=Job.objects.filter(state__in=ENDED, finished_at__lt=now - KEEP_ROWS)

@@ -52,6 +52,7 @@ class Job(models.Model):
     """Long work that a person started and watches: an import, a bulk action."""
 
     class State(models.TextChoices):
+        ASKING = "asking", "waiting for its columns"
         CHECKING = "checking", "being checked"
         PREVIEW = "preview", "waiting for your decision"
         RUNNING = "running", "running"

@@ -48,6 +48,10 @@ class LeaseLost(Exception):
 class Later(Exception):
     """The work cannot be done yet for a known reason; it is tried again without being an error."""
 
+    def __init__(self, reason: str, *, seconds: float = 15.0) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
+
 
 _topics: dict[str, Topic] = {}
 _rings: dict[str, tuple[str, ...]] = {}
@@ -148,7 +152,7 @@ def work(row: OutboxRow) -> bool:
         log.warning("lease of %s %s was lost", row.topic, row.pk)
         return False
     except Later as reason:
-        _postpone(row, str(reason))
+        _postpone(row, reason)
         return False
     except Exception as error:
         log.exception("work %s %s failed (attempt %s)", row.topic, row.pk, row.attempts)
@@ -199,10 +203,10 @@ def _fail(row: OutboxRow, error: str, topic: Topic) -> None:
     _mine(row).update(**changes)
 
 
-def _postpone(row: OutboxRow, reason: str) -> None:
-    later = timezone.now() + timedelta(seconds=15)
+def _postpone(row: OutboxRow, reason: Later) -> None:
+    later = timezone.now() + timedelta(seconds=reason.seconds)
     _mine(row).update(
-        last_error=reason.replace("\0", "")[:2000],
+        last_error=str(reason).replace("\0", "")[:2000],
         lease_token=None,
         next_at=later,
         attempts=max(row.attempts - 1, 0),

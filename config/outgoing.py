@@ -1,4 +1,4 @@
-"""POST to an address that somebody typed in: only to the open internet, and to nowhere else.
+"""Speak to an address that somebody typed in: only on the open internet, and nowhere else.
 
 The name is resolved once, every address of it is checked, and the connection goes to the address
 that was checked, so a name that answers differently the second time leads nowhere.
@@ -6,7 +6,9 @@ that was checked, so a name that answers differently the second time leads nowhe
 
 import ipaddress
 import socket
+import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 import certifi
@@ -14,8 +16,10 @@ import urllib3
 from django.conf import settings
 
 SECONDS = 10.0
+SECONDS_OF_BODY = 60.0
 LOWEST_PORT = 1024  # besides 80 and 443; below live servers that speak no HTTP
 MAX_ANSWER = 300  # bytes of a refusal that are kept
+_CHUNK = 64 * 1024
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _PORTS = {"http": 80, "https": 443}
 
@@ -30,10 +34,37 @@ class NotTaken(Exception):
     """The other side could not be reached, or did not say that it has the message."""
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What the other side said, whatever its status; header names are in lower case."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
 def post(url: str, body: bytes, *, headers: Mapping[str, str]) -> None:
     """POST a body; returns when the answer is 2xx. A redirect is no 2xx.
 
     Raises NotAllowed without any connection, and NotTaken.
+    """
+    _accepted(url, request("POST", url, headers=headers, body=body, most=MAX_ANSWER, heard=True))
+
+
+def get(url: str, *, headers: Mapping[str, str], most: int) -> bytes:
+    """GET a body of at most `most` bytes; raises NotAllowed, NotTaken also for what is no 2xx."""
+    answer = request("GET", url, headers=headers, most=most)
+    _accepted(url, answer)
+    return answer.body
+
+
+def request(
+    method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"", most: int,
+    heard: bool = False,
+) -> Answer:  # fmt: skip
+    """One request and its answer, no redirect followed. A body of more than `most` bytes is
+    refused; when all that matters is to be `heard`, it is cut off there and that of a 2xx is not
+    waited for. Raises NotAllowed without any connection, and NotTaken.
     """
     parts, port = _checked(url)
     host = parts.hostname or ""
@@ -43,16 +74,40 @@ def post(url: str, body: bytes, *, headers: Mapping[str, str]) -> None:
     with _pool(parts.scheme, host, address, port) as pool:
         try:
             answer = pool.request(
-                "POST", path, body=body, headers=sent, redirect=False, retries=False,
+                method, path, body=body or None, headers=sent, redirect=False, retries=False,
                 preload_content=False,
             )  # fmt: skip
-            status = answer.status
-            words = b"" if 200 <= status < 300 else answer.read(MAX_ANSWER)
-            answer.close()
+            try:
+                content = b"" if heard and _ok(answer.status) else _read(answer, most, host=host)
+            finally:
+                answer.close()
         except urllib3.exceptions.HTTPError as error:
             raise NotTaken(f"{host} could not be reached: {error}"[:300]) from error
-    if not 200 <= status < 300:
-        raise NotTaken(f"{host} answered {status}: {words.decode('utf-8', 'replace')}")
+    if len(content) > most and not heard:
+        raise NotTaken(f"{host} answered more than {most:,} bytes")
+    names = {name.lower(): value for name, value in answer.headers.items()}
+    return Answer(answer.status, content[:most], names)
+
+
+def _read(answer: urllib3.BaseHTTPResponse, most: int, *, host: str) -> bytes:
+    """A body as it comes in, until it is over `most` bytes, whatever its headers say."""
+    stop = time.monotonic() + SECONDS_OF_BODY
+    content = b""
+    while len(content) <= most and (part := answer.read(_CHUNK)):
+        content += part
+        if time.monotonic() > stop:
+            raise NotTaken(f"{host} took more than {SECONDS_OF_BODY:.0f} s to answer")
+    return content
+
+
+def _ok(status: int) -> bool:
+    return 200 <= status < 300
+
+
+def _accepted(url: str, answer: Answer) -> None:
+    if not _ok(answer.status):
+        words = answer.body[:MAX_ANSWER].decode("utf-8", "replace")
+        raise NotTaken(f"{urlsplit(url).hostname} answered {answer.status}: {words}")
 
 
 def check(url: str) -> None:

@@ -55,14 +55,20 @@ class Row:
     problems: list[dict[str, str]] = field(default_factory=list)
 
 
-def each(data: Any, serializer: type[serializers.Serializer], *, key: str = "rows") -> list[Row]:
+def each(
+    data: Any,
+    serializer: type[serializers.Serializer],
+    *,
+    key: str = "rows",
+    most: int = MAX_ROWS,
+) -> list[Row]:
     """Validate every row of `{key: [...]}` by itself, so that one bad row stops no other.
 
-    Raises ValidationError when there are no rows, or more than 1,000, or other keys.
+    Raises ValidationError when there are no rows, or more than `most`, or other keys.
     """
     rows = data.get(key) if isinstance(data, Mapping) else None
-    if not isinstance(rows, list) or not 0 < len(rows) <= MAX_ROWS or set(data) != {key}:
-        raise ValidationError({key: f"send {{{key!r}: [...]}} with 1 to {MAX_ROWS} rows"})
+    if not isinstance(rows, list) or not 0 < len(rows) <= most or set(data) != {key}:
+        raise ValidationError({key: f"send {{{key!r}: [...]}} with 1 to {most} rows"})
     form = serializer()  # one for all rows: copying its fields anew for each is most of the work
     return [_row(form, index, row) for index, row in enumerate(rows)]
 

@@ -16,10 +16,19 @@ from django.http import (
 )
 from django.views import defaults
 from drf_standardized_errors.handler import ExceptionHandler
-from rest_framework.exceptions import APIException, ErrorDetail, ParseError, ValidationError
+from rest_framework.exceptions import (
+    APIException,
+    AuthenticationFailed,
+    ErrorDetail,
+    NotAuthenticated,
+    ParseError,
+    Throttled,
+    ValidationError,
+)
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
+from config import throttle
 from config.api import TooLarge, Unavailable, pointer_to
 from config.middleware import request_id
 
@@ -49,6 +58,10 @@ class ProblemHandler(ExceptionHandler):
             # Checks come first; what they let through must still be no 500, but be seen by us.
             log.error("a request reached the database with a value it cannot hold", exc_info=exc)
             return ValidationError("The request holds a value that cannot be stored.")
+        if isinstance(exc, AuthenticationFailed | NotAuthenticated):
+            rate = throttle.of_stranger(self.context["request"])
+            if rate and rate.over:
+                return Throttled(rate.reset, "Too many calls without a key that is known.")
         return super().convert_known_exceptions(exc)
 
     def format_exception(self, exc: APIException) -> dict[str, Any]:

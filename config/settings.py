@@ -58,6 +58,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.middleware.RequestId",
+    "config.throttle.RateHeaders",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -258,7 +259,17 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
     "DATETIME_FORMAT": "iso-8601",
 }
+# Requests are counted in a Valkey or Redis: the broker's, unless that is something else.
+RATE_LIMIT_URL = env(
+    "RATE_LIMIT_URL", default=BROKER_URL if BROKER_URL.startswith("redis") else ""
+)
+API_RATE_PER_MINUTE = env.int("API_RATE_PER_MINUTE", 60_000)  # of a key without a rate of its own
+API_STRANGERS_PER_MINUTE = env.int("API_STRANGERS_PER_MINUTE", 120)  # refused calls of an address
 SPECTACULAR_SETTINGS = {
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "config.openapi.refusals",
+    ],
     "TITLE": "Maestro OMS",
     "DESCRIPTION": "Channels place orders and ask what can be promised; stock points work.",
     "VERSION": "1",

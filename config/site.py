@@ -16,9 +16,10 @@ from django.utils import timezone
 from config.models import Job, JobRun, OutboxRow
 from fulfillment.models import FulfillmentOrder
 from inventory.models import Supply
-from orders.models import Order, Refund
+from orders.models import Connection, InboundOrder, Order, Refund, WebhookEndpoint
 from orders.money import in_words
 from orders.stages import STAGES
+from orders.webhooks.endpoints import TROUBLED
 from reports import figures
 from returns.models import Return
 
@@ -104,6 +105,15 @@ _WAITING: tuple[tuple[str, str, str, dict[str, str], str, Callable[[], Any]], ..
     ("inventory.view_supply", "purchase order lines that are late",
      "admin:inventory_supply_changelist", {"look": "late"}, "warning",
      lambda: Supply.objects.filter(state=Supply.State.OPEN, eta__lt=timezone.now().date())),
+    ("orders.view_inboundorder", "orders that were not taken",
+     "admin:orders_inboundorder_changelist", {"state__exact": "open"}, "danger",
+     lambda: InboundOrder.objects.filter(state=InboundOrder.State.OPEN)),
+    ("orders.view_connection", "shop systems that cannot be reached",
+     "admin:orders_connection_changelist", {"condition": "failing"}, "danger",
+     lambda: Connection.objects.filter(active=True, failures__gt=0)),
+    ("orders.view_webhookendpoint", "webhooks that fail or were given up",
+     "admin:orders_webhookendpoint_changelist", {"health": "troubled"}, "warning",
+     lambda: WebhookEndpoint.objects.filter(TROUBLED)),
     ("config.view_job", "files waiting for your decision", "admin:config_job_changelist",
      {"state__exact": "preview"}, "warning",
      lambda: Job.objects.filter(state=Job.State.PREVIEW)),
@@ -183,6 +193,8 @@ _GROUPS: tuple[tuple[str, bool, tuple[_Item, ...]], ...] = (
         ("Home", "home", "admin:index", ""),
         ("Orders", "receipt_long", "admin:orders_order_changelist", "orders.view_order"),
         ("Holds", "pause_circle", "admin:orders_hold_changelist", "orders.view_hold"),
+        ("Not taken", "move_to_inbox", "admin:orders_inboundorder_changelist",
+         "orders.view_inboundorder"),
         ("Fulfillment", "local_shipping", "admin:fulfillment_fulfillmentorder_changelist",
          "fulfillment.view_fulfillmentorder"),
         ("Parcels", "package_2", "admin:fulfillment_parcel_changelist", "fulfillment.view_parcel"),
@@ -243,6 +255,12 @@ _GROUPS: tuple[tuple[str, bool, tuple[_Item, ...]], ...] = (
         ("Invariants", "verified", "invariants", "config.view_outboxrow"),
         ("Channels", "storefront", "admin:orders_saleschannel_changelist",
          "orders.view_saleschannel"),
+        ("Shop systems", "power", "admin:orders_connection_changelist",
+         "orders.view_connection"),
+        ("Order file columns", "view_column", "admin:orders_columnmapping_changelist",
+         "orders.view_columnmapping"),
+        ("Webhooks", "webhook", "admin:orders_webhookendpoint_changelist",
+         "orders.view_webhookendpoint"),
         ("API keys", "key", "admin:orders_apikey_changelist", "orders.view_apikey"),
         ("Periodic jobs", "schedule", "admin:config_jobrun_changelist", "config.view_jobrun"),
         ("People", "person", "admin:auth_user_changelist", "auth.view_user"),

@@ -8,9 +8,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 _django = get_wsgi_application()
 
 from config import collector  # noqa: E402
-from config.api import MAX_BODY_BYTES  # noqa: E402  (the settings must be there first)
+from config.api import MAX_LARGE_BODY_BYTES  # noqa: E402  (the settings must be there first)
 from config.bodies import with_length  # noqa: E402
 
-application = with_length(_django, limit=MAX_BODY_BYTES)
+application = with_length(_django, limit=MAX_LARGE_BODY_BYTES)
 
 collector.settle()

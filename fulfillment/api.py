@@ -20,6 +20,7 @@ from fulfillment.connectors.message import ship_to
 from fulfillment.errors import as_problems
 from fulfillment.models import FulfillmentLine, FulfillmentOrder, Parcel
 from orders.keys import location_of
+from orders.models import Order
 from orders.payload import Items
 from routing.models import Refusal
 
@@ -30,26 +31,36 @@ REPEATABLE = [OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER)]
 
 
 class FulfillmentLineRow(serializers.ModelSerializer):
-    """Units wanted of one product; `open` is false once refused, taken away or handed over."""
+    """Units wanted of one product; `open` is false once refused, taken away or handed over.
+
+    `to_cancel`: units of it that wait for an answer, cancel-accepted or cancel-refused.
+    """
 
     sku = serializers.CharField(source="allocation.line.sku")
     gtin = serializers.CharField(source="allocation.line.product.gtin", allow_null=True)
     name = serializers.CharField(source="allocation.line.name")
     color = serializers.CharField(source="allocation.line.product.color")
     size = serializers.CharField(source="allocation.line.product.size")
+    to_cancel = serializers.IntegerField(source="allocation.cancel_quantity")
 
     class Meta:
         model = FulfillmentLine
-        fields = ["id", "sku", "gtin", "name", "color", "size", "quantity", "picked", "open"]
+        fields = ["id", "sku", "gtin", "name", "color", "size", "quantity", "picked", "to_cancel",
+                  "open"]  # fmt: skip
 
 
 class ParcelRow(serializers.ModelSerializer):
     """A parcel that left, and what the carrier says about it."""
 
+    destination = serializers.CharField(
+        source="destination.code", default=None, allow_null=True,
+        help_text="the store where its customer collects it",
+    )  # fmt: skip
+
     class Meta:
         model = Parcel
         fields = ["carrier", "tracking_number", "tracking_status", "tracking_at", "weight_g",
-                  "shipped_at", "delivered_at"]  # fmt: skip
+                  "shipped_at", "destination", "arrived_at", "delivered_at"]  # fmt: skip
 
 
 class ShipTo(serializers.Serializer):
@@ -72,8 +83,11 @@ class FulfillmentOrderRow(serializers.ModelSerializer):
     number = serializers.CharField()
     order = serializers.CharField(source="order.number")
     location = serializers.CharField(source="location.code")
-    delivery = serializers.CharField(source="order.delivery")
-    service = serializers.CharField(source="order.service")
+    delivery = serializers.ChoiceField(Order.Delivery.choices)
+    service = serializers.CharField(source="destination.service")
+    wanted_on = serializers.DateField(source="destination.wanted_on", allow_null=True)
+    gift = serializers.BooleanField(source="destination.gift", help_text="no prices in the parcel")
+    gift_message = serializers.CharField(source="destination.gift_message")
     ship_to = serializers.SerializerMethodField()
     lines = FulfillmentLineRow(many=True)
     parcels = ParcelRow(many=True)
@@ -81,12 +95,12 @@ class FulfillmentOrderRow(serializers.ModelSerializer):
     class Meta:
         model = FulfillmentOrder
         fields = ["id", "number", "order", "location", "state", "delivery", "service", "why",
-                  "created_at", "ship_by", "wms_reference", "ended_at", "ship_to", "lines",
-                  "parcels"]  # fmt: skip
+                  "created_at", "ship_by", "wanted_on", "gift", "gift_message", "wms_reference",
+                  "ended_at", "ship_to", "lines", "parcels"]  # fmt: skip
 
     @extend_schema_field(ShipTo(allow_null=True))
     def get_ship_to(self, row: FulfillmentOrder) -> dict[str, str] | None:
-        return ship_to(row.order) if row.state in FulfillmentOrder.OPEN else None
+        return ship_to(row) if row.state in FulfillmentOrder.OPEN else None
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -97,9 +111,12 @@ def work_of(request: Request) -> QuerySet[FulfillmentOrder]:
     lines = FulfillmentLine.objects.select_related("allocation__line__product").order_by("id")
     return (
         FulfillmentOrder.objects.filter(location=location_of(request))
-        .select_related("location", "order__contact")
+        .select_related(
+            "location", "order__contact", "order__pickup_location", "group__pickup_location"
+        )
         .prefetch_related(
-            Prefetch("lines", lines), Prefetch("parcels", Parcel.objects.order_by("id"))
+            Prefetch("lines", lines),
+            Prefetch("parcels", Parcel.objects.select_related("destination").order_by("id")),
         )
     )
 
@@ -209,6 +226,57 @@ class RefuseView(OneWork):
         return self.press(request, pk, work.refuse, keep=keep, **payload)
 
 
+class LetGoLine(serializers.Serializer):
+    """Units of a line that the answer is about."""
+
+    id = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
+    quantity = serializers.IntegerField(min_value=1, max_value=2**31 - 1)
+
+
+class CancelAnswerPayload(serializers.Serializer):
+    """What the answer is about, and words for the people who asked."""
+
+    note = serializers.CharField(max_length=200, default="", allow_blank=True)
+    lines = Items(child=LetGoLine(), required=False, max_length=1000,
+                  help_text="without it, all that is asked for")  # fmt: skip
+
+
+class CancelAnswerView(OneWork):
+    """Answers a request to cancel units of the work."""
+
+    accepted = False
+
+    def answer(self, request: Request, pk: int) -> Response:
+        payload = valid(CancelAnswerPayload, request)
+        lines = payload.pop("lines", None)
+        named = None if lines is None else {line["id"]: line["quantity"] for line in lines}
+        return self.press(
+            request, pk, work.answer_cancel, accepted=self.accepted, lines=named, **payload
+        )
+
+
+class CancelAcceptedView(CancelAnswerView):
+    """The stock point lets go of units it was asked for: they are canceled."""
+
+    accepted = True
+
+    @extend_schema(
+        request=CancelAnswerPayload, responses=FulfillmentOrderRow, parameters=REPEATABLE
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        return self.answer(request, pk)
+
+
+class CancelRefusedView(CancelAnswerView):
+    """The stock point cannot let go of units any more: they are sent."""
+
+    @extend_schema(
+        request=CancelAnswerPayload, responses=FulfillmentOrderRow, parameters=REPEATABLE
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        return self.answer(request, pk)
+
+
 class PickPayload(serializers.Serializer):
     """The code of one scanned unit; without it everything is picked."""
 
@@ -272,7 +340,8 @@ class CollectView(OneWork):
 
 # --- what carriers say ---------------------------------------------------------------------------
 
-CARRIER_STATUSES = [choice for choice in Parcel.Tracking.choices if choice[0] != "collected"]
+IN_STORE = ("available_for_pickup", "collected")  # what only the store can know
+CARRIER_STATUSES = [choice for choice in Parcel.Tracking.choices if choice[0] not in IN_STORE]
 
 
 class TrackPayload(serializers.Serializer):
@@ -280,6 +349,15 @@ class TrackPayload(serializers.Serializer):
 
     status = serializers.ChoiceField(choices=CARRIER_STATUSES)
     at = serializers.DateTimeField()
+
+
+def _parcel(carrier: str, tracking: str, **place: Any) -> int:
+    """The id of a parcel of the caller's stock point; others' do not exist for it."""
+    named = Parcel.objects.filter(carrier=carrier, tracking_number=tracking, **place)
+    found = named.values_list("id", flat=True).first() if (carrier + tracking).isprintable() else 0
+    if not found:
+        raise NotFound(f"No parcel {carrier} {tracking} of this stock point.")
+    return found
 
 
 class ParcelEventsView(APIView):
@@ -291,11 +369,7 @@ class ParcelEventsView(APIView):
     def post(self, request: Request, carrier: str, tracking: str) -> Response:
         payload = valid(TrackPayload, request)
         location = location_of(request)
-        named = Parcel.objects.filter(carrier=carrier, tracking_number=tracking, location=location)
-        parcel = named.first() if (carrier + tracking).isprintable() else None
-        if parcel is None:
-            raise NotFound(f"No parcel {carrier} {tracking} of this stock point.")
-        parcel_id = parcel.pk
+        parcel_id = _parcel(carrier, tracking, location=location)
 
         def effect() -> tuple[int, dict[str, Any]]:
             outcome = work.track(parcel_id=parcel_id, actor=location.code, **payload)
@@ -303,3 +377,45 @@ class ParcelEventsView(APIView):
 
         with as_problems():
             return idempotent(request, effect)
+
+
+# --- parcels that a store takes in for its customers ---------------------------------------------
+
+
+class StoreParcel(APIView):
+    """A parcel that is sent to the caller's store."""
+
+    scope = SCOPE
+
+    def press(
+        self, request: Request, carrier: str, tracking: str,
+        button: Callable[..., work.Outcome], **values: Any,
+    ) -> Response:  # fmt: skip
+        """Press one button and answer with the parcel as it is then."""
+        location = location_of(request)
+        parcel_id = _parcel(carrier, tracking, destination=location)
+
+        def effect() -> tuple[int, dict[str, Any]]:
+            outcome = button(parcel_id=parcel_id, actor=location.code, **values)
+            return 200, dict(ParcelRow(outcome.parcel).data)
+
+        with as_problems():
+            return idempotent(request, effect)
+
+
+class ParcelArrivedView(StoreParcel):
+    """The parcel is in the store where its customer collects it; the customer is told."""
+
+    @extend_schema(request=None, responses=ParcelRow, parameters=REPEATABLE)
+    def post(self, request: Request, carrier: str, tracking: str) -> Response:
+        return self.press(request, carrier, tracking, work.arrive)
+
+
+class ParcelCollectedView(StoreParcel):
+    """The customer, or who came for them, took the parcel."""
+
+    @extend_schema(request=CollectPayload, responses=ParcelRow, parameters=REPEATABLE)
+    def post(self, request: Request, carrier: str, tracking: str) -> Response:
+        return self.press(
+            request, carrier, tracking, work.hand_out, **valid(CollectPayload, request)
+        )

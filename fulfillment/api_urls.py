@@ -16,5 +16,9 @@ urlpatterns = [
     path(f"{_ONE}/ship", api.ShipView.as_view()),
     path(f"{_ONE}/ready", api.ReadyView.as_view()),
     path(f"{_ONE}/collect", api.CollectView.as_view()),
+    path(f"{_ONE}/cancel-accepted", api.CancelAcceptedView.as_view()),
+    path(f"{_ONE}/cancel-refused", api.CancelRefusedView.as_view()),
     path("parcels/<str:carrier>/<str:tracking>/events", api.ParcelEventsView.as_view()),
+    path("parcels/<str:carrier>/<str:tracking>/arrived", api.ParcelArrivedView.as_view()),
+    path("parcels/<str:carrier>/<str:tracking>/collected", api.ParcelCollectedView.as_view()),
 ]

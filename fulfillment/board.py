@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Count, Prefetch, Q, QuerySet
 
-from fulfillment.models import FulfillmentLine, FulfillmentOrder
+from fulfillment.models import FulfillmentLine, FulfillmentOrder, Parcel
 from fulfillment.work.task import F
 from inventory.models import Location
 from orders import lifecycle
-from orders.models import Order
+from orders.destinations import Destination
 
 SHOWN = 60
 SOON = timedelta(hours=1)
@@ -71,8 +71,27 @@ class Card:
 
     @property
     def is_pickup(self) -> bool:
-        """Whether the customer comes for it."""
-        return self.row.order.delivery == Order.Delivery.PICKUP
+        """Whether the customer comes here for it."""
+        return self.row.is_pickup
+
+    @property
+    def destination(self) -> Destination:
+        """Where it goes."""
+        return self.row.destination
+
+    @property
+    def way(self) -> str:
+        """How it leaves, in words for a badge."""
+        if self.is_pickup:
+            return "Pick-up"
+        store = self.destination.place
+        return f"To {store.name}" if store else "Ship"
+
+    @property
+    def one_parcel(self) -> bool:
+        """Whether all of it must leave in one parcel."""
+        marked = any(line.allocation.line.together for line in self.lines)
+        return (marked or self.row.order.ship_together) and self.units > 1
 
 
 def stock_points(user: Any) -> QuerySet[Location]:
@@ -119,9 +138,15 @@ def cards(location: Location, tab: Tab, *, now: datetime) -> list[Card]:
 def whole(rows: QuerySet[FulfillmentOrder]) -> QuerySet[FulfillmentOrder]:
     """With everything that a card shows, in two statements."""
     lines = FulfillmentLine.objects.select_related("allocation__line__product").order_by(
-        "allocation__line__position", "id"
+        "allocation__line__position", "allocation__line__component", "id"
     )
-    return rows.select_related("order", "location").prefetch_related(Prefetch("lines", lines))
+    return rows.select_related(
+        "order__contact",
+        "order__pickup_location",
+        "order__sold_at",
+        "group__pickup_location",
+        "location",
+    ).prefetch_related(Prefetch("lines", lines))
 
 
 def card(row: FulfillmentOrder, *, now: datetime) -> Card:
@@ -162,6 +187,19 @@ def duration(span: timedelta) -> str:
     if days:
         named = [x for x in named if not x.endswith("min")]
     return " ".join(named) or "under 1 min"
+
+
+def parcels(location: Location) -> QuerySet[Parcel]:
+    """Parcels that are for customers of this store and have not been handed out."""
+    return Parcel.objects.filter(destination=location, delivered_at=None)
+
+
+def parcel_counts(location: Location) -> dict[str, int]:
+    """How many are on their way here, and how many wait for their customer. One statement."""
+    here = Q(arrived_at__isnull=False)
+    return parcels(location).aggregate(
+        coming=Count("id", filter=~here), waiting=Count("id", filter=here)
+    )
 
 
 def carriers(location: Location) -> Sequence[str]:

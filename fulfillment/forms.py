@@ -29,6 +29,16 @@ class ScanForm(forms.Form):
     token = forms.CharField(max_length=40, required=False)
 
 
+class TrackingForm(forms.Form):
+    """The number on the label of a parcel that came in."""
+
+    code = forms.CharField(
+        max_length=Parcel._meta.get_field("tracking_number").max_length,
+        error_messages={"required": "Scan or type the tracking number on the label.",
+                        "max_length": "This is not a tracking number."},
+    )  # fmt: skip
+
+
 class RefuseForm(forms.Form):
     """Why, and how many units of each line can be given all the same."""
 

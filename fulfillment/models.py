@@ -7,11 +7,12 @@ from django.db.models import Q
 from django.utils import timezone
 
 from inventory.models import Location
-from orders.models import Allocation, Order
+from orders.destinations import Destination
+from orders.models import Allocation, DeliveryGroup, Order
 
 
 class FulfillmentOrder(models.Model):
-    """Slices of one order that one stock point is asked to hand over together."""
+    """Slices of one order for one destination that a stock point is asked to hand over together."""
 
     class State(models.TextChoices):
         NEW = "new", "new"
@@ -29,6 +30,10 @@ class FulfillmentOrder(models.Model):
     location = models.ForeignKey(
         Location, on_delete=models.PROTECT, related_name="fulfillment_orders"
     )
+    group = models.ForeignKey(
+        DeliveryGroup, null=True, blank=True, on_delete=models.PROTECT,
+        related_name="fulfillment_orders", help_text="empty: the order's own destination",
+    )  # fmt: skip
     state = models.CharField(max_length=8, choices=State, default=State.NEW)
     why = models.TextField(blank=True, help_text="the routing decision in one sentence")
     decision_id = models.BigIntegerField(null=True, blank=True)
@@ -62,6 +67,21 @@ class FulfillmentOrder(models.Model):
     def number(self) -> str:
         """What staff call it."""
         return f"F{self.pk}"
+
+    @property
+    def destination(self) -> Destination:
+        """Where it goes, or where the customer comes for it."""
+        return Destination(self.order, self.group)
+
+    @property
+    def is_pickup(self) -> bool:
+        """Whether the customer takes it over this stock point's counter."""
+        return self.destination.is_over_counter(self.location_id)
+
+    @property
+    def delivery(self) -> str:
+        """How it leaves here, of Order.Delivery: what a store sends to itself is picked up."""
+        return Order.Delivery.PICKUP if self.is_pickup else self.destination.delivery
 
 
 class FulfillmentLine(models.Model):
@@ -103,6 +123,7 @@ class Parcel(models.Model):
         DELIVERED = "delivered", "delivered"
         RETURN_TO_SENDER = "return_to_sender", "going back"
         FAILURE = "failure", "delivery failed"
+        AVAILABLE = "available_for_pickup", "waits in the store"
         COLLECTED = "collected", "collected in store"
 
     fulfillment_order = models.ForeignKey(
@@ -110,13 +131,18 @@ class Parcel(models.Model):
     )
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="parcels")
     location = models.ForeignKey(Location, on_delete=models.PROTECT, related_name="parcels")
+    destination = models.ForeignKey(
+        Location, null=True, blank=True, on_delete=models.PROTECT, related_name="arriving",
+        help_text="the store it is sent to, where the customer collects it",
+    )  # fmt: skip
     carrier = models.CharField(max_length=40, blank=True)
     tracking_number = models.CharField(max_length=60, blank=True)
     tracking_status = models.CharField(max_length=20, choices=Tracking, default=Tracking.IN_TRANSIT)
     tracking_at = models.DateTimeField(default=timezone.now, help_text="the carrier's own time")
     weight_g = models.PositiveIntegerField(default=0)
     shipped_at = models.DateTimeField(default=timezone.now)
-    delivered_at = models.DateTimeField(null=True, blank=True)
+    arrived_at = models.DateTimeField(null=True, blank=True, help_text="in the store it is for")
+    delivered_at = models.DateTimeField(null=True, blank=True, help_text="the customer has it")
     received_by = models.CharField(
         max_length=100, blank=True, help_text="who took it at the counter; personal data"
     )
@@ -129,7 +155,15 @@ class Parcel(models.Model):
                 name="parcel_tracking_once",
             ),
         ]
-        indexes: ClassVar = [models.Index(fields=["shipped_at"]), models.Index(fields=["order"])]
+        indexes: ClassVar = [
+            models.Index(fields=["shipped_at"]),
+            models.Index(fields=["order"]),
+            models.Index(
+                fields=["destination", "arrived_at", "shipped_at"],
+                condition=Q(destination__isnull=False, delivered_at=None),
+                name="parcel_for_store",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.carrier} {self.tracking_number}".strip() or f"parcel {self.pk}"

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from fulfillment import count_views, transfer_views, views
+from fulfillment import count_views, parcel_views, transfer_views, views
 
 app_name = "store"
 
@@ -11,7 +11,12 @@ urlpatterns = [
     path("login/", views.Login.as_view(), name="login"),
     path("logout/", views.Logout.as_view(), name="logout"),
     path("work/<int:pk>/", views.order, name="order"),
+    path("work/<int:pk>/slip/", views.slip, name="slip"),
     path("work/<int:pk>/<str:name>/", views.press, name="press"),
+    path("parcels/", parcel_views.home, name="parcels"),
+    path("parcels/scan/", parcel_views.scan, name="parcel-scan"),
+    path("parcels/<int:pk>/", parcel_views.parcel, name="parcel"),
+    path("parcels/<int:pk>/<str:name>/", parcel_views.press, name="parcel-press"),
     path("counts/", count_views.home, name="counts"),
     path("counts/<int:pk>/", count_views.count, name="count"),
     path("counts/<int:pk>/hand-in/", count_views.hand_in, name="count-hand-in"),

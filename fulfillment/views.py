@@ -25,12 +25,12 @@ from django_htmx.http import HttpResponseClientRedirect
 from psycopg.errors import LockNotAvailable
 
 from config.models import IdempotencyKey
-from fulfillment import board, errors, work
+from fulfillment import board, errors, slips, work
 from fulfillment.forms import CollectForm, LoginForm, RefuseForm, ScanForm, ShipForm
 from fulfillment.models import FulfillmentOrder
 from inventory import transfers
 from inventory.models import Count, Location
-from orders.models import Hold
+from orders import holds
 
 View = Callable[..., HttpResponse]
 LOGIN: Any = reverse_lazy("store:login")
@@ -88,6 +88,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "hidden": counts[tab.code] - len(cards),
         "to_count": Count.objects.filter(location=here, state__in=Count.OPEN[:2]).count(),
         "to_send": transfers.to_ship(here).count(), "coming": transfers.to_receive(here).count(),
+        "parcels": board.parcel_counts(here),
     })  # fmt: skip
 
 
@@ -127,13 +128,13 @@ def _page(
     request: HttpRequest, row: FulfillmentOrder, *, status: int = 200, **extra: Any
 ) -> HttpResponse:
     card = board.card(row, now=timezone.now())
-    contact = getattr(row.order, "contact", None)
+    contact = card.destination.contact
     packed = row.state == FulfillmentOrder.State.PACKED
     carriers = board.carriers(row.location) if packed else []
     context = {
         "card": card, "row": row, "here": row.location, "contact": contact, "carriers": carriers,
-        "holds": Hold.objects.filter(
-            order=row.order, state=Hold.State.OPEN, blocks__contains=["ship"]
+        "holds": holds.blocking(
+            row.order_id, holds.SHIP, slices=[line.allocation_id for line in card.lines]
         ),
         "parcels": row.parcels.order_by("id"),
         "gone": not card.lines and row.state not in ("done", "refused", "canceled"),
@@ -146,6 +147,17 @@ def _page(
     }  # fmt: skip
     template = "store/work.html" if request.htmx else "store/order.html"  # type: ignore[attr-defined]
     return render(request, template, context, status=status)
+
+
+@never_cache
+@require_GET
+@staff_only
+def slip(request: HttpRequest, pk: int) -> HttpResponse:
+    """The paper to print and put into the parcel."""
+    row = _find(request, pk)
+    context = {"slip": slips.of(board.card(row, now=timezone.now())), "row": row,
+               "here": row.location}  # fmt: skip
+    return render(request, "store/slip.html", context)
 
 
 # --- buttons -------------------------------------------------------------------------------------

@@ -112,7 +112,7 @@ SELECT p.sku, p.id, p.name, p.weight_g,
              FROM (SELECT {own} AS own) o) f
      WHERE m.pool_id = %(pool)s AND f.free > 0
   ) s ON true
- WHERE p.sku = ANY(%(skus)s) AND p.active
+ WHERE p.sku = ANY(%(skus)s) AND p.active AND NOT p.is_bundle
  ORDER BY p.id, s.location_id
 """
 

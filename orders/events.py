@@ -8,7 +8,8 @@ from psycopg.types.json import Jsonb
 
 from config import outbox
 
-# One statement writes the timeline and the work that follows from it (config/flows.py).
+# One statement writes the timeline, the work that follows from it (config/flows.py), and what is
+# to be posted to webhooks. The channel of an order is looked up only when somebody listens.
 _RECORD = """
 WITH given AS (
     SELECT * FROM unnest(%(order)s::bigint[], %(kind)s::text[], %(data)s::jsonb[])
@@ -19,13 +20,28 @@ WITH given AS (
     RETURNING id, order_id, kind, data
 ), ring AS (
     SELECT * FROM unnest(%(ring_kind)s::text[], %(ring_topic)s::text[]) AS r(kind, topic)
+), listener AS (
+    SELECT id, channel_id, kinds, paused_until FROM orders_webhookendpoint WHERE active
+), delivery AS (
+    INSERT INTO orders_webhookdelivery (endpoint_id, event_id, state, attempts, answer, created_at)
+    SELECT l.id, e.id, 'pending', 0, '', now() FROM event e CROSS JOIN listener l
+     WHERE (l.kinds = '{}' OR e.kind = ANY (l.kinds))
+       AND (l.channel_id IS NULL
+            OR l.channel_id = (SELECT channel_id FROM orders_order WHERE id = e.order_id))
+     ORDER BY e.id, l.id
+    RETURNING id, endpoint_id, event_id
+), work AS (
+    SELECT r.topic, e.order_id AS subject, e.id AS event_id, now() AS next_at,
+           e.data || jsonb_build_object('event', e.kind) AS payload
+      FROM event e JOIN ring r USING (kind)
+     UNION ALL
+    SELECT 'webhook', d.id, d.event_id, greatest(now(), l.paused_until), '{}'
+      FROM delivery d JOIN listener l ON l.id = d.endpoint_id
 )
 INSERT INTO config_outboxrow (topic, subject, cause, payload, created_at, next_at, attempts,
                               last_error)
-SELECT r.topic, e.order_id, 'event:' || e.id, e.data || jsonb_build_object('event', e.kind),
-       now(), now(), 0, ''
-  FROM event e JOIN ring r USING (kind)
- ORDER BY e.id
+SELECT topic, subject, 'event:' || event_id, payload, now(), next_at, 0, ''
+  FROM work ORDER BY event_id, topic
 """
 
 

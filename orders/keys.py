@@ -5,17 +5,23 @@ from typing import TYPE_CHECKING, Any, cast
 from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, PermissionDenied
+from rest_framework.exceptions import (
+    AuthenticationFailed,
+    NotAuthenticated,
+    PermissionDenied,
+    Throttled,
+)
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from config import throttle
 from inventory.models import Location
 from orders.models import ApiKey, SalesChannel
 
 if TYPE_CHECKING:  # DRF's views import this module through the settings
     from rest_framework.views import APIView
 
-CHANNEL_SCOPES = ["orders", "availability", "returns"]
+CHANNEL_SCOPES = ["orders", "availability", "returns", "payments", "webhooks"]
 LOCATION_SCOPES = ["fulfillment", "returns", "stock"]
 COMPANY_SCOPES = ["stock"]  # the company's own systems: ERP, WMS of several stock points
 
@@ -39,6 +45,9 @@ class ApiKeyAuthentication(BaseAuthentication):
             raise AuthenticationFailed("This key has expired.")
         if key.channel is not None and not key.channel.active:
             raise AuthenticationFailed("This channel is switched off.")
+        rate = throttle.of_key(request._request, key.prefix, key.per_minute)
+        if rate and rate.over:
+            raise Throttled(rate.reset, f"More than {rate.limit} requests in a minute.")
         return None, key
 
     def authenticate_header(self, request: Request) -> str:

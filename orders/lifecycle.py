@@ -1,16 +1,15 @@
-"""Where a unit may go next; holds, cancellation and closing of orders."""
+"""Where a unit may go next: the lock of an order, moves and cuts of its slices, its end."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from config.status import IllegalMove, MovedMeanwhile, sources
 from inventory import ledger
-from orders import events, payments
+from orders import events
 from orders.models import Allocation, Hold, Order
 
 S = Allocation.State
@@ -21,24 +20,16 @@ MOVES: dict[str, frozenset[str]] = {
     S.PICKED: frozenset({S.PACKED, S.ACCEPTED, S.QUEUED, S.CANCELED}),
     S.PACKED: frozenset({S.SHIPPED, S.READY, S.PICKED, S.CANCELED}),
     S.READY: frozenset({S.COLLECTED, S.CANCELED}),
-    S.SHIPPED: frozenset({S.DELIVERED}),
+    S.SHIPPED: frozenset({S.DELIVERED, S.COLLECTED}),
     S.DELIVERED: frozenset(),
     S.COLLECTED: frozenset(),
     S.CANCELED: frozenset(),
 }
 ENDED = (S.DELIVERED, S.COLLECTED, S.CANCELED)
 LEFT = (S.SHIPPED, S.DELIVERED, S.COLLECTED)
+GONE = (*LEFT, S.CANCELED)
+AT_WORK = (S.ALLOCATED, S.ACCEPTED, S.PICKED, S.PACKED, S.READY)
 CANCELABLE = tuple(sources(S.CANCELED, allowed=MOVES))
-HOLD_MOVES = {Hold.State.OPEN: frozenset({Hold.State.RESOLVED, Hold.State.CANCELED})}
-
-
-class NothingToCancel(Exception):
-    """No unit of the order can be canceled any more; `states` says where its units are."""
-
-    def __init__(self, order: Order, states: Sequence[str]) -> None:
-        self.order, self.states = order, sorted(set(states))
-        super().__init__(f"no unit of {order} can be canceled: they are {', '.join(self.states)}")
-
 
 _LOCK = "SELECT * FROM orders_order WHERE id = %s FOR NO KEY UPDATE"
 
@@ -59,14 +50,16 @@ def lock(order_id: int) -> Order:
 def move_slices(slices: Sequence[Allocation], to: str, **changes: Any) -> None:
     """Move slices of one locked order together, by one conditional update.
 
-    Raises IllegalMove for a slice whose state does not allow it, MovedMeanwhile when the database
-    disagrees with what was read.
+    What goes back to a queue is in no warehouse's hands any more. Raises IllegalMove for a slice
+    whose state does not allow it, MovedMeanwhile when the database disagrees with what was read.
     """
     for piece in slices:
         legal = MOVES[piece.state]
         if to not in legal:
             raise IllegalMove(f"slice {piece.pk}", piece.state, to, legal)
     values = {"state": to, "since": timezone.now(), **changes}
+    if to == S.QUEUED:
+        values.setdefault("handed_over", False)
     ids = [piece.pk for piece in slices]
     updated = Allocation.objects.filter(pk__in=ids, state__in=sources(to, allowed=MOVES)).update(
         **values
@@ -87,91 +80,65 @@ def per_slice(pieces: Sequence[Allocation], values: Sequence[int | None]) -> Raw
 
 
 def split_slice(piece: Allocation, *, quantity: int) -> Allocation:
-    """Cut `quantity` units off a slice into a slice of their own, claim included."""
-    claim = None
-    if piece.reservation_id is not None:
-        claim = ledger.split(piece.reservation_id, quantity=quantity)
-    cut = Allocation.objects.filter(pk=piece.pk, quantity__gt=quantity).update(
-        quantity=F("quantity") - quantity
-    )
-    if cut != 1:
-        raise MovedMeanwhile(f"slice {piece.pk} does not hold more than {quantity} units")
-    piece.quantity -= quantity
-    fields = {
-        f.attname: getattr(piece, f.attname)
-        for f in Allocation._meta.concrete_fields
-        if f.attname not in {"id", "quantity", "reservation_id"}
-    }
-    return Allocation.objects.create(**fields, quantity=quantity, reservation_id=claim)
+    """Cut `quantity` units off a slice into a slice of their own; see split_slices."""
+    return split_slices([(piece, quantity)])[0]
 
 
-def hold(
-    *, order_id: int, type: str, handle: str, reason: str, blocks: Sequence[str], actor: str
-) -> Hold:
-    """Place a hold; a handle is placed once per order, and does not reopen what was resolved."""
-    with transaction.atomic():
-        order = lock(order_id)
-        placed, created = Hold.objects.get_or_create(
-            order=order,
-            handle=handle,
-            defaults={
-                "type": type,
-                "reason": reason,
-                "blocks": list(blocks),
-                "placed_by": actor,
-            },
-        )
-        if created:
-            events.record(order.pk, "hold.opened", actor=actor, hold=placed.pk, type=type)
-    return placed
+# Units that a warehouse was asked to let go are cut off first.
+_CUT = """
+UPDATE orders_allocation a
+   SET quantity = a.quantity - c.units,
+       cancel_quantity = greatest(a.cancel_quantity - c.units, 0),
+       cancel_requested_at = CASE WHEN a.cancel_quantity > c.units THEN a.cancel_requested_at END
+  FROM unnest(%(ids)s::bigint[], %(units)s::int[]) AS c(id, units)
+ WHERE a.id = c.id AND a.quantity > c.units
+"""
+_HOLD_TOO = """
+UPDATE orders_hold h
+   SET slices = h.slices || array(
+       SELECT c.made FROM unnest(%(ids)s::bigint[], %(made)s::bigint[]) AS c(id, made)
+        WHERE c.id = ANY(h.slices))
+ WHERE h.order_id = %(order)s AND h.state = 'open' AND h.slices && %(ids)s::bigint[]
+"""
 
 
-def resolve_hold(*, hold_id: int, actor: str) -> None:
-    """Resolve one hold; others of the order go on blocking it."""
-    with transaction.atomic():
-        order_id = Hold.objects.values_list("order_id", flat=True).get(pk=hold_id)
-        lock(order_id)
-        updated = Hold.objects.filter(pk=hold_id, state=Hold.State.OPEN).update(
-            state=Hold.State.RESOLVED, resolved_by=actor, resolved_at=timezone.now()
-        )
-        if updated != 1:
-            state = Hold.objects.values_list("state", flat=True).get(pk=hold_id)
-            raise IllegalMove(f"hold {hold_id}", state, Hold.State.RESOLVED, ())
-        events.record(order_id, "hold.resolved", actor=actor, hold=hold_id)
+def split_slices(cuts: Sequence[tuple[Allocation, int]]) -> list[Allocation]:
+    """Cut units off slices of one order, each into a slice of its own, claim included.
 
-
-def is_blocked(order_id: int, what: str) -> bool:
-    """Whether an open hold of the order blocks `what` (route or ship)."""
-    return Hold.objects.filter(
-        order_id=order_id, state=Hold.State.OPEN, blocks__contains=[what]
-    ).exists()
-
-
-def cancel(*, order_id: int, reason: str, actor: str) -> int:
-    """Cancel every unit that has not left: claims are released, captured money goes back.
-
-    What was only authorized is captured for the units that had left, and voided beyond that.
-
-    Returns the units canceled. Raises NothingToCancel when all units have left or ended.
+    Holds of a slice cover both then. The same number of statements however many are cut. Raises
+    MovedMeanwhile or ClaimGone when a slice does not hold more than what is cut off.
     """
-    with transaction.atomic():
-        order = lock(order_id)
-        slices = list(order.allocations.select_related("line").order_by("id"))
-        ending = [piece for piece in slices if piece.state in CANCELABLE]
-        if not ending:
-            raise NothingToCancel(order, [piece.state for piece in slices])
-        claims = [piece.reservation_id for piece in ending if piece.reservation_id]
-        move_slices(ending, S.CANCELED, queue="", reservation_id=None)
-        ledger.release(claims, actor=actor, reason="order canceled")
-        units = sum(piece.quantity for piece in ending)
-        events.record(
-            order.pk, "order.canceled", actor=actor, reason=reason, units=units,
-            slices=[piece.pk for piece in ending],
-        )  # fmt: skip
-        close_if_ended(order, actor=actor)
-        payments.capture_when_left(order, actor=actor)
-        payments.settle(order, actor=actor)
-    return units
+    if not cuts:
+        return []
+    claims = ledger.split_many(
+        {piece.reservation_id: units for piece, units in cuts if piece.reservation_id is not None}
+    )
+    params = {"ids": [piece.pk for piece, _ in cuts], "units": [units for _, units in cuts]}
+    with connection.cursor() as cursor:
+        cursor.execute(_CUT, params)
+        if cursor.rowcount != len(cuts):
+            raise MovedMeanwhile(f"slices {params['ids']} do not hold more than {params['units']}")
+        made = Allocation.objects.bulk_create(
+            _cut_off(piece, units, claims) for piece, units in cuts
+        )
+        params |= {"made": [piece.pk for piece in made], "order": made[0].order_id}
+        cursor.execute(_HOLD_TOO, params)
+    return made
+
+
+def _cut_off(piece: Allocation, units: int, claims: Mapping[int, int]) -> Allocation:
+    """The slice that is cut off, not saved; `piece` is as the database has it now."""
+    fields = {f.attname: getattr(piece, f.attname) for f in Allocation._meta.concrete_fields}
+    asked = min(piece.cancel_quantity, units)
+    at = piece.cancel_requested_at
+    piece.quantity -= units
+    piece.cancel_quantity -= asked
+    piece.cancel_requested_at = at if piece.cancel_quantity else None
+    return Allocation(**fields | {
+        "id": None, "quantity": units, "cancel_quantity": asked,
+        "cancel_requested_at": at if asked else None,
+        "reservation_id": claims.get(piece.reservation_id or 0),
+    })  # fmt: skip
 
 
 def close_if_ended(order: Order, *, actor: str) -> None:

@@ -1,6 +1,7 @@
 """What the order's page in the console shows, read in a fixed number of statements."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -8,8 +9,18 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import prefetch_related_objects
 from django.urls import reverse
 
-from orders import lifecycle, queries, timeline
-from orders.models import Allocation, Hold, Order, Refund
+from orders import addresses, lifecycle, notes, queries, timeline
+from orders.models import (
+    Allocation,
+    DeliveryGroup,
+    Hold,
+    InboundOrder,
+    Order,
+    OrderBundle,
+    OrderLine,
+    PaymentEntry,
+    Refund,
+)
 from orders.money import in_words
 
 S = Allocation.State
@@ -25,12 +36,14 @@ STATUS_LEVELS = {
 PAYMENT_LEVELS = {
     "paid": "success", "authorized": "info", "partially_paid": "warning", "none": "warning",
     "voided": "danger", "refunded": "info", "partially_refunded": "info",
+    "pending": "info", "overcharged": "warning", "payment_problem": "danger",
 }  # fmt: skip
 
 
 def context(order: Order, *, user: AbstractBaseUser | AnonymousUser) -> dict[str, Any]:
     """Everything the page's template asks for; the order's lines are read once for all."""
-    prefetch_related_objects([order], "lines", "payments")
+    may_handle = user.has_perm("orders.change_order")  # type: ignore[union-attr]
+    prefetch_related_objects([order], "lines", "payments", "bundles", "delivery_groups")
     slices = list(
         order.allocations.select_related(
             "line", "location", "reservation__supply__location"
@@ -38,6 +51,7 @@ def context(order: Order, *, user: AbstractBaseUser | AnonymousUser) -> dict[str
     )
     holds = list(order.holds.order_by("id"))
     messages = list(order.notifications.order_by("-id"))
+    remarks = notes.of(order)
     parcels = order.parcels.select_related("location")  # type: ignore[attr-defined]
     status = queries.fulfillment_status({piece.state for piece in slices})
     payment = queries.payment_status(order)
@@ -54,14 +68,52 @@ def context(order: Order, *, user: AbstractBaseUser | AnonymousUser) -> dict[str
         "open_holds": [hold for hold in holds if hold.state == Hold.State.OPEN],
         "parcels": parcels.prefetch_related("lines__allocation__line").order_by("id"),
         "payments": order.payments.all(),
+        "entries": PaymentEntry.objects.filter(payment__order=order)
+                   .select_related("payment").order_by("id"),
         "refunds": Refund.objects.filter(payment__order=order).order_by("id"),
-        "lines": order.lines.all(),
+        "items": items(order), "groups": order.delivery_groups.all(),
+        "risk_level": _risk_level(order.risk),
+        "conflicts": order.inbound.filter(state=InboundOrder.State.OPEN).count(),
+        **remarks, "tags_known": notes.suggested_tags() if may_handle else [],
         "returns": order.returns.select_related("location").order_by("id"),  # type: ignore[attr-defined]
-        "may_handle": user.has_perm("orders.change_order"),  # type: ignore[union-attr]
+        "may_handle": may_handle,
         "return_url": _return_url(order, slices, user),
         "messages_sent": messages,
-        "timeline": timeline.entries(order, holds=holds, messages=messages),
+        "timeline": timeline.entries(
+            order, holds=holds, messages=messages, notes=remarks["notes"],
+            files=remarks["attachments"],
+        ),
     }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Item:
+    """What was bought: a line, or a bundle with the lines that it was stocked as."""
+
+    bought: OrderLine | OrderBundle
+    components: tuple[OrderLine, ...]
+    group: DeliveryGroup | None
+
+
+def items(order: Order) -> list[Item]:
+    """What was bought, as the customer sees it; lines, bundles and groups are prefetched."""
+    groups = {group.pk: group for group in order.delivery_groups.all()}
+    bundles = {bundle.pk: bundle for bundle in order.bundles.all()}
+    found: dict[tuple[int, int], Item] = {}
+    for line in sorted(order.lines.all(), key=lambda line: (line.position, line.component)):
+        group = groups.get(line.group_id or 0)
+        bundle = bundles.get(line.bundle_id or 0)
+        key = (line.position, 0)
+        if bundle is None:
+            found[key] = Item(line, (), group)
+        else:
+            known = found.get(key, Item(bundle, (), group))
+            found[key] = Item(bundle, (*known.components, line), group)
+    return list(found.values())
+
+
+def _risk_level(risk: int | None) -> str:
+    return "success" if not risk or risk < 30 else "warning" if risk < 70 else "danger"
 
 
 def next_step(slices: Sequence[Allocation], holds: Sequence[Hold]) -> str:
@@ -81,15 +133,17 @@ def next_step(slices: Sequence[Allocation], holds: Sequence[Hold]) -> str:
 
 
 def can(order: Order) -> set[str]:
-    """Which of the page's actions (hold_order, route_again, cancel_order) would do something."""
+    """Which of the page's actions would do something."""
     states = {*order.allocations.values_list("state", flat=True)}
     possible = set()
     if order.state == Order.State.OPEN:
-        possible.add("hold_order")
+        possible |= {"hold_order", "check_again"}
+        if addresses.waits(order):
+            possible.add("fix_address")
     if S.QUEUED in states:
         possible.add("route_again")
     if states & set(lifecycle.CANCELABLE):
-        possible.add("cancel_order")
+        possible |= {"cancel_order", "cancel_items"}
     return possible
 
 

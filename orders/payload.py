@@ -57,13 +57,17 @@ class Degrees(serializers.FloatField):
         return super().to_internal_value(data)
 
 
-class Moment(serializers.DateTimeField):
-    """A time with its zone; not in the future, not before shops had channels."""
+class Zoned(serializers.DateTimeField):
+    """A time with its zone."""
 
     def enforce_timezone(self, value: datetime) -> datetime:
         if timezone.is_naive(value):
             raise serializers.ValidationError("needs a time zone, e.g. 2026-11-23T10:00:00Z")
         return super().enforce_timezone(value)
+
+
+class Moment(Zoned):
+    """A time with its zone; not in the future, not before shops had channels."""
 
     def to_internal_value(self, value: Any) -> Any:
         moment = super().to_internal_value(value)
@@ -128,6 +132,28 @@ class DeliveryPayload(Strict):
     location = serializers.CharField(allow_null=True, default=None, max_length=32)
     service = serializers.ChoiceField(["standard", "express"], default="standard")
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["method"] != Order.Delivery.SHIP and not attrs["location"]:
+            raise serializers.ValidationError(
+                {"location": "names the store where the order is picked up"}
+            )
+        return attrs
+
+
+class DeliveryGroupPayload(DeliveryPayload):
+    """One more destination; lines name it by its key."""
+
+    key = Code(max_length=40)
+    address = Address(allow_null=True, default=None)
+    wanted_on = serializers.DateField(allow_null=True, default=None)
+    gift = Flag(default=False)
+    gift_message = Text(1000)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["method"] == Order.Delivery.SHIP and attrs["address"] is None:
+            raise serializers.ValidationError({"address": "is needed to ship"})
+        return super().validate(attrs)
+
 
 class LinePayload(Strict):
     """One product of the order; discount and tax are the whole line's."""
@@ -139,15 +165,25 @@ class LinePayload(Strict):
     unit_price = Money()
     discount = Money(default=NOTHING)
     tax = Money(default=NOTHING)
+    delivery = Code(
+        max_length=40, required=False, help_text="key of one of `deliveries`; else the order's own"
+    )
+    together = Code(
+        max_length=40, required=False, help_text="lines with the same word leave in one parcel"
+    )
 
 
 class PaymentPayload(Strict):
-    """Money the channel authorized or took."""
+    """Money the channel authorized or took, or that is paid later (pending: cash on delivery)."""
 
     reference = Code(max_length=100)
     method = serializers.CharField(max_length=40)
     amount = Money()
-    state = serializers.ChoiceField(["authorized", "captured"])
+    state = serializers.ChoiceField(["pending", "authorized", "captured"])
+    expires_at = Zoned(required=False, help_text="when the authorization ends")
+    gift_card = Code(
+        max_length=64, required=False, write_only=True, help_text="code of the card that pays"
+    )
 
 
 class OrderPayload(Strict):
@@ -172,6 +208,20 @@ class OrderPayload(Strict):
     tags = Items(child=serializers.CharField(max_length=60), default=[], max_length=50)
     note = Text(2000)
     metadata = serializers.DictField(default={})
+    commission = Money(required=False, help_text="what the marketplace keeps")
+    gift = Flag(required=False, help_text="no prices in the parcel")
+    gift_message = serializers.CharField(max_length=1000, required=False, allow_blank=True)
+    ship_together = Flag(required=False, help_text="in one parcel, or not until that is possible")
+    wanted_on = serializers.DateField(required=False, allow_null=True)
+    ship_by = Zoned(required=False, allow_null=True, help_text="the marketplace's limit")
+    deliver_by = Zoned(required=False, allow_null=True, help_text="the marketplace's promise")
+    sold_at = serializers.CharField(
+        max_length=32, required=False, allow_null=True, help_text="the store that took the order"
+    )
+    changed_at = Moment(
+        required=False, allow_null=True, help_text="the channel's own time of its newest change"
+    )
+    deliveries = DeliveryGroupPayload(many=True, required=False, max_length=20)  # type: ignore[call-arg]
     basket = serializers.UUIDField(
         allow_null=True, default=None, help_text="token of the basket that holds its units"
     )
@@ -196,6 +246,8 @@ class OrderPayload(Strict):
             raise serializers.ValidationError("two payments have the same reference")
         if any(not payment["amount"] for payment in value):
             raise serializers.ValidationError("a payment of nothing is no payment")
+        if any("gift_card" in payment and payment["state"] != "captured" for payment in value):
+            raise serializers.ValidationError("what a gift card pays is captured at once")
         return value
 
     def validate_metadata(self, value: dict[str, Any]) -> dict[str, Any]:
@@ -211,23 +263,24 @@ class OrderPayload(Strict):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         _check_amounts(attrs)
-        if attrs["delivery"]["method"] == Order.Delivery.SHIP:
-            _check_address(attrs["shipping_address"])
-        elif not attrs["delivery"]["location"]:
-            raise serializers.ValidationError(
-                {"delivery": {"location": "names the store where the order is picked up"}}
-            )
+        _check_groups(attrs)
+        ships = attrs["delivery"]["method"] == Order.Delivery.SHIP
+        if ships and attrs["shipping_address"] is None:
+            raise serializers.ValidationError({"shipping_address": "is needed to ship"})
         return attrs
 
 
-def _check_address(address: Mapping[str, Any] | None) -> None:
-    if address is None:
-        raise serializers.ValidationError({"shipping_address": "is needed to ship"})
-    empty = [name for name in ("line1", "city") if not address[name]]
-    if empty:
-        raise serializers.ValidationError(
-            {"shipping_address": {name: "is needed to ship" for name in empty}}
-        )
+def _check_groups(attrs: Mapping[str, Any]) -> None:
+    keys = [group["key"] for group in attrs.get("deliveries", ())]
+    if len(set(keys)) != len(keys):
+        raise serializers.ValidationError({"deliveries": "two of them have the same key"})
+    wrong: Any = {
+        i: {"delivery": f"{line['delivery']!r} is the key of none of the deliveries"}
+        for i, line in enumerate(attrs["line_items"])
+        if "delivery" in line and line["delivery"] not in keys
+    }
+    if wrong:
+        raise serializers.ValidationError({"line_items": wrong})
 
 
 def _check_amounts(attrs: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ afterwards; the promise stands.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, tzinfo
 from functools import cache
 from zoneinfo import ZoneInfo
@@ -19,6 +19,7 @@ from inventory.supplies import Coming
 TRANSIT_DAYS: tuple[tuple[float, int], ...] = ((300, 1), (1000, 2), (2500, 4), (float("inf"), 7))
 UNKNOWN_DISTANCE_KM = 1000.0
 SATURDAY = 5
+_DAY = timedelta(days=1)
 DELIVERED_BY = time(20)
 
 
@@ -42,14 +43,16 @@ class Piece:
 
 
 def choose(
-    wanted: Sequence[Wanted], sellable: dict[str, Sellable], *, at: Point | None, only: str | None
-) -> tuple[list[Piece], list[Wanted]]:
+    wanted: Sequence[Wanted], sellable: dict[str, Sellable], *, at: Point | None, only: str | None,
+    store: str | None = None,
+) -> tuple[list[Piece], list[Wanted]]:  # fmt: skip
     """Pick stock points: as few as possible, the nearest first; returns (pieces, what is missing).
 
-    `only` is the code of the one stock point allowed, for pick-up. Never more in all than the pool
-    promises, whatever is free at its stock points.
+    `only` is the code of the one stock point allowed, for pick-up; `store` the one that an order
+    is sent to, which may give it from its own shelf. Never more in all than the pool promises,
+    whatever is free at its stock points.
     """
-    free = _free(wanted, sellable, only)
+    free = _free(wanted, sellable, only, store)
     kept = _kept_back(wanted, sellable)
     open_units = {w.index: w.quantity - kept[w.index] for w in wanted if w.quantity > kept[w.index]}
     by_index = {w.index: w for w in wanted}
@@ -60,6 +63,22 @@ def choose(
         pieces += taken
     short = {w.index: kept[w.index] + open_units.get(w.index, 0) for w in wanted}
     return pieces, [Wanted(w.index, w.sku, short[w.index]) for w in wanted if short[w.index]]
+
+
+def take(sellable: dict[str, Sellable], pieces: Sequence[Piece]) -> None:
+    """Take pieces out of what can be promised: whoever is planned next finds less."""
+    for piece in pieces:
+        product = sellable[piece.sku]
+        points = tuple(
+            replace(
+                point, free=point.free - piece.quantity,
+                own=min(point.own, point.free - piece.quantity),
+            )
+            if point.location == piece.point.location
+            else point
+            for point in product.points
+        )  # fmt: skip
+        sellable[piece.sku] = replace(product, points=points)
 
 
 def _kept_back(wanted: Sequence[Wanted], sellable: dict[str, Sellable]) -> dict[int, int]:
@@ -74,13 +93,13 @@ def _kept_back(wanted: Sequence[Wanted], sellable: dict[str, Sellable]) -> dict[
 
 
 def _free(
-    wanted: Sequence[Wanted], sellable: dict[str, Sellable], only: str | None
+    wanted: Sequence[Wanted], sellable: dict[str, Sellable], only: str | None, store: str | None
 ) -> dict[int, dict[str, StockPoint]]:
     places: dict[int, dict[str, StockPoint]] = {}
     for sku in {w.sku for w in wanted}:
         for point in sellable[sku].points:
-            allowed = point.code == only and point.can_pickup if only else point.can_ship
-            if allowed:
+            counter = point.can_pickup and point.code in (only, store)
+            if counter or (point.can_ship and only is None):
                 places.setdefault(point.location, {})[sku] = point
     return places
 
@@ -121,9 +140,42 @@ def _take(
     return pieces
 
 
-def promised_at(pieces: Sequence[Piece], *, at: Point | None, placed: datetime) -> datetime | None:
-    """When the last piece is with the customer; None when nothing is promised."""
-    return max((arrival(p.point, at=at, placed=placed) for p in pieces), default=None)
+def promised_at(
+    pieces: Sequence[Piece], *, at: Point | None, placed: datetime, wanted_on: date | None = None
+) -> datetime | None:
+    """When the last piece is with the customer, or in their store; None: nothing is promised.
+
+    Never before the day it is wanted on.
+    """
+    arrivals = [arrival(p.point, at=at, placed=placed) for p in pieces]
+    if wanted_on is not None:
+        arrivals = [max(a, datetime.combine(wanted_on, DELIVERED_BY, a.tzinfo)) for a in arrivals]
+    return max(arrivals, default=None)
+
+
+def release_at(
+    wanted_on: date, pieces: Sequence[Piece], at: Point | None, now: datetime
+) -> datetime | None:
+    """When an order that is wanted on a day must be given to its stock points; None: at once.
+
+    For each place the first of its days that brings the parcel no earlier than wanted; of several
+    places the earliest day counts, so that nothing comes late.
+    """
+    days = [_release(piece.point, wanted_on, at=at, now=now) for piece in pieces]
+    first = min(days, default=None)
+    return first if first is not None and first > now else None
+
+
+def _release(point: StockPoint, wanted_on: date, *, at: Point | None, now: datetime) -> datetime:
+    zone = _zone(point.timezone)
+    today = local_time(now, point.timezone).date()
+    day = wanted_on
+    while day > today:
+        before = datetime.combine(day - _DAY, time.min, tzinfo=zone)
+        if arrival(point, at=at, placed=before).date() < wanted_on:
+            break
+        day -= _DAY
+    return datetime.combine(day, time.min, tzinfo=zone)
 
 
 def arrival(point: StockPoint, *, at: Point | None, placed: datetime) -> datetime:
@@ -145,7 +197,7 @@ def delivered(leaves: date, days: int, *, zone: tzinfo | None) -> datetime:
     """End of the day that many working days of a carrier after a parcel left."""
     day = leaves
     while days > 0:
-        day += timedelta(days=1)
+        day += _DAY
         if day.weekday() < SATURDAY:
             days -= 1
     return datetime.combine(day, DELIVERED_BY, tzinfo=zone)

@@ -44,6 +44,7 @@ _OPEN: dict[str, dict[str, Any]] = {
     "packed": {"state__in": [S.PACKED, S.READY]},
     "unfillable": {"queue": Queue.UNFILLABLE},
     "pickup_refused": {"queue": Queue.PICKUP_REFUSED},
+    "cancel_asked": {"cancel_requested_at__isnull": False},
 }
 STAGES: dict[str, tuple[str, Callable[[], Exists]]] = {
     "to_route": ("to route", lambda: holding(**_OPEN["to_route"])),
@@ -54,6 +55,7 @@ STAGES: dict[str, tuple[str, Callable[[], Exists]]] = {
     "shipped_today": ("shipped today", _shipped_today),
     "unfillable": ("unfillable", lambda: holding(**_OPEN["unfillable"])),
     "pickup_refused": ("pick-up refused", lambda: holding(**_OPEN["pickup_refused"])),
+    "cancel_asked": ("asked to cancel", lambda: holding(**_OPEN["cancel_asked"])),
     "on_hold": ("on hold", _on_hold),
 }
 

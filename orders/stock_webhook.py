@@ -4,15 +4,14 @@ Signed as Standard Webhooks (standardwebhooks.com) say, so that a channel can ch
 library for it. A 2xx is both "told" and "acknowledged"; anything else is tried again for days.
 """
 
-import base64
-import binascii
 import hashlib
-import hmac
 import json
-import time
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
+
+from django.utils import timezone
 
 from config import outbox, outgoing
 from config.models import OutboxRow
@@ -20,9 +19,9 @@ from config.outbox import Finish
 from orders import publishing
 from orders.models import SalesChannel
 from orders.publishing import Figure
+from orders.webhooks import signing
 
 ROWS = 500  # of one message
-_PREFIX = "whsec_"
 
 
 class NoSecret(Exception):
@@ -39,7 +38,7 @@ def handle(row: OutboxRow) -> Finish | None:
         raise NoSecret(f"give {channel} a stock secret: what is posted to it must be signed")
     outbox.renew(row)
     body = message(figures)
-    outgoing.post(channel.stock_url, body, headers=signed(channel, body, at=int(time.time())))
+    outgoing.post(channel.stock_url, body, headers=signed(channel, body, at=timezone.now()))
     return partial(_told, channel, figures)
 
 
@@ -70,28 +69,11 @@ def as_row(figure: Figure) -> dict[str, Any]:
     }
 
 
-def signed(channel: SalesChannel, body: bytes, *, at: int) -> dict[str, str]:
+def signed(channel: SalesChannel, body: bytes, *, at: datetime) -> dict[str, str]:
     """The headers of a message: an id that is the same at every attempt, the time, the signature.
 
     The id is made from the content: a repeat with news in it must not look like one without.
     """
     digest = hashlib.sha256(body).hexdigest()[:32]
     name = f"stock_{channel.pk}_{digest}"
-    text = f"{name}.{at}.".encode() + body
-    signature = hmac.new(_key(channel.stock_secret), text, hashlib.sha256).digest()
-    return {
-        "Content-Type": "application/json",
-        "webhook-id": name,
-        "webhook-timestamp": str(at),
-        "webhook-signature": f"v1,{base64.b64encode(signature).decode()}",
-    }
-
-
-def _key(secret: str) -> bytes:
-    """A secret of the standard is base64 behind "whsec_"; any other text is used as it is."""
-    if secret.startswith(_PREFIX):
-        try:
-            return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-        except binascii.Error:
-            pass
-    return secret.encode()
+    return signing.headers(name, body, secrets=[channel.stock_secret], at=at)

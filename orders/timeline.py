@@ -9,18 +9,27 @@ from typing import Any
 from django.db.models import Q
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
+from django.utils.text import Truncator
 
 from inventory.models import Location
-from orders.models import Hold, Notification, Order, OrderEvent
+from orders import cancellation
+from orders.models import Attachment, Hold, Notification, Order, OrderEvent, OrderNote
 from orders.money import in_words
 
-HOUSE = {"system", "routing", "fulfillment", "notifications"}
-BAD = ("refused", "unfillable", "backorder.lost", "order.canceled", "declined", "suppressed")
+HOUSE = {"system", "routing", "fulfillment", "notifications", "clock"}
+BAD = ("refused", "unfillable", "backorder.lost", "order.canceled", "declined", "suppressed",
+       "payment.failed", "payment.expired", "charged_back", "refund.failed")  # fmt: skip
 WAITS = (
     "backorder.moved", "promise.changed", "hold.opened", "requeued", "withdrawn",
-    "refund.requested",
+    "refund.requested", "cancel.requested", "payment.due",
 )  # fmt: skip
-GOOD = ("delivered", "collected", "order.closed", "hold.resolved", "return.refunded")
+GOOD = ("delivered", "collected", "order.closed", "hold.resolved", "return.refunded",
+        "payment.captured", "refund.done")  # fmt: skip
+CHANGES = {  # actions of an edit, as one reads them
+    "add_line": "a product more", "remove": "a line less", "quantity": "another quantity",
+    "substitute": "another product", "address": "another address", "delivery": "another delivery",
+    "price": "another price", "appeasement": "an appeasement", "shipping": "other shipping costs",
+}  # fmt: skip
 TOLD_BESIDE = frozenset({"return", "number", "notification", "template"})
 
 
@@ -44,6 +53,8 @@ class _Known:
     places: dict[Any, str] = field(default_factory=dict)
     holds: dict[int, Hold] = field(default_factory=dict)
     messages: dict[int, Notification] = field(default_factory=dict)
+    notes: dict[int, OrderNote] = field(default_factory=dict)
+    files: dict[int, Attachment] = field(default_factory=dict)
 
     def place(self, key: Any) -> str:
         return self.places.get(key, str(key)) if key else "a stock point"
@@ -64,13 +75,15 @@ Words = Callable[[Data, _Known], str]
 
 
 def entries(
-    order: Order, *, holds: Iterable[Hold], messages: Iterable[Notification]
-) -> list[Entry]:
+    order: Order, *, holds: Iterable[Hold] = (), messages: Iterable[Notification] = (),
+    notes: Iterable[OrderNote] = (), files: Iterable[Attachment] = (),
+) -> list[Entry]:  # fmt: skip
     """Every event of the order, newest first. Two statements, however long the story is."""
     events = list(order.events.order_by("-id"))
     known = _Known(
-        order, _places(events, order), {h.pk: h for h in holds}, {m.pk: m for m in messages}
-    )
+        order, _places(events, order), {h.pk: h for h in holds}, {m.pk: m for m in messages},
+        {n.pk: n for n in notes}, {f.pk: f for f in files},
+    )  # fmt: skip
     return [
         Entry(
             at=event.at, kind=event.kind, words=told(event, known), actor=_actor(event, known),
@@ -141,6 +154,59 @@ def _received(data: Data, known: _Known) -> str:
     return "; ".join(parts)
 
 
+def _changed(data: Data, known: _Known) -> str:
+    what = [CHANGES.get(action, action) for action in data.get("actions") or ()]
+    parts = [f"Changed to version {data.get('version')}: {', '.join(what)}"]
+    difference = Decimal(str(data.get("difference") or 0))
+    if difference:
+        sign = "+" if difference > 0 else "−"
+        parts.append(f"total {sign}{known.money(abs(difference))}")
+    if again := data.get("units_rerouted"):
+        parts.append(f"{_units({'units': again})} to be routed again")
+    return "; ".join(parts) + _because(data)
+
+
+def _checked(data: Data, known: _Known) -> str:
+    found = data.get("findings") or 0
+    risk = f", risk {data['risk']} of 100" if data.get("risk") is not None else ""
+    what = "nothing found" if not found else "1 finding" if found == 1 else f"{found} findings"
+    return f"Checked again: {what}{risk}"
+
+
+def _why(data: Data) -> str:
+    """The reason of a cancellation and the note beside it."""
+    reason = str(data.get("reason") or "")
+    words = [cancellation.REASONS.get(reason, reason.replace("_", " ")), data.get("note") or ""]
+    shown = ", ".join(word for word in words if word)
+    return f": {shown}" if shown else ""
+
+
+def _promise(data: Data, known: _Known) -> str:
+    before = f" instead of {_day_in_words(data['before'])}" if data.get("before") else ""
+    cause = str(data.get("reference") or "")
+    because = cause if " " in cause else f"{cause} moved"
+    return f"Promised until {_day_in_words(data.get('promised_at'))}{before}, because {because}"
+
+
+def _noted(data: Data, known: _Known) -> str:
+    note = known.notes.get(data.get("note", 0))
+    return f"Note: {Truncator(note.text).chars(100)}" if note else "Wrote a note"
+
+
+def _attached(data: Data, known: _Known) -> str:
+    file = known.files.get(data.get("attachment", 0))
+    return f"Attached {file.name}" if file else "Attached a file, deleted since"
+
+
+def _tagged(data: Data, known: _Known) -> str:
+    parts = []
+    if added := data.get("added"):
+        parts.append(f"tagged {', '.join(added)}")
+    if removed := data.get("removed"):
+        parts.append(f"no longer tagged {', '.join(removed)}")
+    return "; ".join(parts).capitalize() or "Tags changed"
+
+
 def _day_in_words(moment: Any) -> str:
     day = parse_datetime(str(moment)) if moment else None
     return date_format(day, "D j M") if day else "an unknown day"
@@ -193,11 +259,13 @@ WORDS: dict[str, Words] = {
     "backorder.lost": lambda d, k: (
         f"{_units(d)} lost {d.get('reference')}: it brings fewer than were promised"
     ),
-    "promise.changed": lambda d, k: (
-        f"Promised until {_day_in_words(d.get('promised_at'))}, because {d.get('reference')} moved"
-    ),
+    "promise.changed": _promise,
     "order.unfillable": lambda d, k: f"No stock point can serve {_units(d)}{_because(d)}",
-    "order.canceled": lambda d, k: f"Canceled {_units(d)}{_because(d)}",
+    "order.changed": _changed,
+    "order.checked": _checked,
+    "order.canceled": lambda d, k: f"Canceled {_units(d)}{_why(d)}",
+    "cancel.requested": lambda d, k: f"The warehouse is asked to let go of {_units(d)}{_why(d)}",
+    "cancel.refused": lambda d, k: f"The warehouse keeps {_units(d)}{_because(d)}",
     "order.closed": lambda d, k: "Closed: every unit has arrived or was canceled",
     "allocation.refused": lambda d, k: (
         f"{_units(d)} taken back from {k.place(d.get('location'))} to be routed again{_because(d)}"
@@ -206,6 +274,9 @@ WORDS: dict[str, Words] = {
         f"{_units(d)} lost {k.place(d.get('location'))} and wait to be routed again{_because(d)}"
     ),
     "fulfillment.requested": lambda d, k: f"{k.place(d.get('location'))} asked to send {_units(d)}",
+    "fulfillment.cancel_requested": lambda d, k: (
+        f"{k.place(d.get('location'))} asked to let go of {_units(d)}"
+    ),
     "fulfillment.withdrawn": lambda d, k: f"Work taken back from {k.place(d.get('location'))}",
     "fulfillment.accepted": lambda d, k: f"{k.place(d.get('location'))} accepted the work",
     "fulfillment.refused": lambda d, k: (
@@ -216,12 +287,30 @@ WORDS: dict[str, Words] = {
     "parcel.shipped": _shipped,
     "parcel.tracked": lambda d, k: f"Carrier says: {str(d.get('status', '')).replace('_', ' ')}",
     "parcel.delivered": lambda d, k: "Parcel delivered",
+    "parcel.arrived": lambda d, k: f"Parcel arrived at {k.place(d.get('location'))}",
     "pickup.ready": lambda d, k: f"Ready for pick-up at {k.place(d.get('location'))}",
     "pickup.collected": lambda d, k: f"Collected by the customer at {k.place(d.get('location'))}",
     "hold.opened": _hold_opened,
     "hold.resolved": _hold_resolved,
+    "payment.authorized": lambda d, k: f"Payment of {k.money(d.get('amount', 0))} authorized",
     "payment.captured": lambda d, k: f"Payment of {k.money(d.get('amount', 0))} captured",
+    "payment.voided": lambda d, k: f"{k.money(d.get('amount', 0))} of the authorization let go",
+    "payment.expired": lambda d, k: (
+        f"The authorization of {k.money(d.get('amount', 0))} has run out"
+    ),
+    "payment.failed": lambda d, k: f"Payment of {k.money(d.get('amount', 0))} failed{_because(d)}",
+    "payment.charged_back": lambda d, k: (
+        f"The customer's bank took {k.money(d.get('amount', 0))} back{_because(d)}"
+    ),
+    "payment.due": lambda d, k: f"The customer owes {k.money(d.get('amount', 0))}",
     "refund.requested": lambda d, k: f"Refund of {k.money(d.get('amount', 0))} asked{_because(d)}",
+    "refund.done": lambda d, k: f"{k.money(d.get('amount', 0))} given back",
+    "refund.failed": lambda d, k: f"Refund of {k.money(d.get('amount', 0))} failed{_because(d)}",
+    "note.added": _noted,
+    "attachment.added": _attached,
+    "tags.changed": _tagged,
+    "customer.merged": lambda d, k: "Belongs to another customer now, who is the same person",
+    "customer.erased": lambda d, k: "Personal data erased",
     "message.sent": _message,
     "message.suppressed": _not_told,
     "return.requested": lambda d, k: (

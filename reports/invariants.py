@@ -108,12 +108,45 @@ SELECT 'ledger', rl.id, rl.restocked, coalesce(sum(m.on_hand - m.unavailable), 0
   LEFT JOIN inventory_stockmovement m ON m.cause_type = 'return_line' AND m.cause_id = rl.id
  GROUP BY rl.id, rl.restocked
 HAVING coalesce(sum(m.on_hand - m.unavailable), 0) <> rl.restocked""",
-    "I08 refunds never exceed the capture they belong to, in its currency": """
-SELECT p.id, p.captured, p.refunded, coalesce(sum(f.amount), 0) FROM orders_payment p
-  LEFT JOIN orders_refund f ON f.payment_id = p.id AND f.state IN ('pending', 'done')
- GROUP BY p.id
-HAVING p.refunded > p.captured OR coalesce(sum(f.amount), 0) <> p.refunded
-    OR bool_or(f.currency <> p.currency)""",
+    "I08 payments and gift cards are the sums of their entries; no more goes back than came": """
+WITH entered AS (
+    SELECT payment_id,
+           coalesce(sum(amount) FILTER (WHERE kind = 'capture' AND state = 'done'), 0) AS captured,
+           coalesce(sum(amount) FILTER (WHERE kind = 'capture' AND state = 'pending'), 0)
+               AS capturing,
+           coalesce(sum(amount) FILTER (WHERE kind = 'refund' AND state <> 'failed'), 0)
+               AS refunded,
+           coalesce(sum(CASE kind WHEN 'chargeback' THEN amount ELSE -amount END)
+               FILTER (WHERE kind LIKE 'chargeback%%' AND state = 'done'), 0) AS charged_back
+      FROM orders_paymententry GROUP BY 1
+)
+SELECT 'entries' AS what, p.id, p.captured, coalesce(e.captured, 0) AS entered
+  FROM orders_payment p LEFT JOIN entered e ON e.payment_id = p.id
+ WHERE (p.captured, p.capturing, p.refunded, p.charged_back)
+    <> (coalesce(e.captured, 0), coalesce(e.capturing, 0), coalesce(e.refunded, 0),
+        coalesce(e.charged_back, 0)) OR p.refunded > p.captured
+UNION ALL
+SELECT 'authorized', p.id, p.amount, e.amount FROM orders_payment p
+  JOIN orders_paymententry e ON e.payment_id = p.id AND e.key = 'authorize:' || p.id
+ WHERE p.amount <> e.amount
+UNION ALL
+SELECT 'refund', f.id, f.amount, e.amount FROM orders_refund f
+  JOIN orders_payment p ON p.id = f.payment_id
+  LEFT JOIN orders_paymententry e ON e.refund_id = f.id
+ WHERE (e.amount, e.payment_id, e.state) IS DISTINCT FROM
+       (f.amount, f.payment_id, CASE f.state WHEN 'errored' THEN 'failed' ELSE f.state END)
+    OR f.currency <> p.currency
+UNION ALL
+SELECT 'gift card', c.id, c.balance, coalesce(sum(e.amount), 0) FROM orders_giftcard c
+  LEFT JOIN orders_giftcardentry e ON e.card_id = c.id
+ GROUP BY c.id HAVING c.balance <> coalesce(sum(e.amount), 0)
+UNION ALL
+SELECT 'paid by card', p.id, p.captured - p.refunded, -card.taken FROM orders_payment p
+ CROSS JOIN LATERAL (
+       SELECT coalesce(sum(e.amount), 0) AS taken FROM orders_giftcardentry e
+        WHERE e.card_id = p.gift_card_id AND (e.key = 'pay:' || p.id OR e.key IN (
+              SELECT 'refund:' || f.id FROM orders_refund f WHERE f.payment_id = p.id))) card
+ WHERE p.gift_card_id IS NOT NULL AND p.captured - p.refunded <> -card.taken""",
     "I09 ended and paid orders close to the cent": """
 WITH unit AS (SELECT * FROM unnest(%(currencies)s::text[], %(units)s::numeric[]) AS u(code, unit)),
 kept AS (
@@ -124,28 +157,31 @@ kept AS (
       LEFT JOIN orders_allocation a ON a.line_id = l.id
      WHERE o.state IN ('closed', 'canceled') GROUP BY l.id, u.unit
 ), due AS (
-    SELECT order_id, sum(count) AS kept,
-           sum((count * floor(round(total / unit) / quantity)
-                + least(count, mod(round(total / unit), quantity))) * unit) AS amount
-      FROM kept GROUP BY order_id
-), paid AS (
-    SELECT p.order_id, sum(p.amount) AS amount, sum(p.captured) AS captured,
-           sum(p.refunded) AS refunded
-      FROM orders_payment p GROUP BY 1
+    SELECT k.order_id, CASE WHEN sum(k.count) = 0 THEN 0
+           ELSE sum((k.count * div(round(k.total / k.unit), k.quantity)
+                     + least(k.count, mod(round(k.total / k.unit), k.quantity))) * k.unit)
+                + o.shipping_total + CASE WHEN o.tax_included THEN 0 ELSE o.shipping_tax END
+           END AS amount
+      FROM kept k JOIN orders_order o ON o.id = k.order_id GROUP BY k.order_id, o.id
 ), settled AS (
-    SELECT p.order_id, sum(f.amount) AS amount FROM orders_refund f
-      JOIN orders_payment p ON p.id = f.payment_id
-     WHERE f.key LIKE 'settle:%%' AND f.state <> 'errored' GROUP BY 1
+    SELECT p.order_id, sum(f.amount) FILTER (WHERE f.state <> 'errored') AS amount,
+           bool_or(f.state = 'errored') AS refused
+      FROM orders_refund f JOIN orders_payment p ON p.id = f.payment_id
+     WHERE f.key LIKE 'settle:%%' GROUP BY 1
+), paid AS (
+    SELECT p.order_id, sum(p.amount) FILTER (WHERE p.state <> 'voided') AS amount,
+           sum(p.captured - p.charged_back) AS captured,
+           sum(p.captured - p.charged_back - p.refunded) AS left_over,
+           bool_or(p.state IN ('failed', 'expired') OR p.capturing > 0 OR p.charged_back > 0)
+               AS troubled
+      FROM orders_payment p GROUP BY 1
 )
 SELECT o.id, paid.captured, settled.amount, due.amount
   FROM orders_order o JOIN due ON due.order_id = o.id JOIN paid ON paid.order_id = o.id
   LEFT JOIN settled ON settled.order_id = o.id
- WHERE paid.amount >= o.total
-   AND paid.captured - coalesce(settled.amount, 0) <> due.amount + CASE WHEN due.kept > 0
-       THEN o.shipping_total + CASE WHEN o.tax_included THEN 0 ELSE o.shipping_tax END
-       ELSE 0 END
-   AND (paid.refunded < paid.captured
-        OR paid.captured - coalesce(settled.amount, 0) < due.amount)""",
+ CROSS JOIN LATERAL (SELECT paid.captured - coalesce(settled.amount, 0) - due.amount AS by) off
+ WHERE (off.by < 0 AND paid.amount >= o.total AND NOT paid.troubled)
+    OR (off.by > 0 AND paid.left_over > 0 AND settled.refused IS NOT TRUE)""",
     "I10 parts add up to the whole": """
 SELECT o.id, o.total, sum(l.total) AS lines, o.discount_total, sum(l.discount) AS discounts
   FROM orders_order o JOIN orders_orderline l ON l.order_id = o.id

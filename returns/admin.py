@@ -21,14 +21,14 @@ from inventory.models import Location
 from orders import queries
 from orders.models import Order
 from orders.money import in_words
-from orders.payments import OverRefund
+from orders.payments import CannotRefund
 from returns import process, staff_forms
 from returns.models import Return, ReturnedUnits
 from returns.returnable import rooms
 
 S = Return.State
 MAY = ("handle",)  # see config.console
-EXPECTED_ERRORS = (process.Refused, IllegalMove, MovedMeanwhile, OverRefund, NotEnough)
+EXPECTED_ERRORS = (process.Refused, IllegalMove, MovedMeanwhile, CannotRefund, NotEnough)
 BADGES = {
     S.REQUESTED: "warning", S.APPROVED: "info", S.RECEIVED: "warning", S.INSPECTED: "warning",
     S.REFUNDED: "success", S.DECLINED: "danger", S.CANCELED: "danger",

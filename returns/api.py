@@ -23,7 +23,7 @@ from orders.keys import channel_of, location_of
 from orders.models import Order, OrderLine
 from orders.money import rounded
 from orders.payload import MAX_LINES, MAX_QUANTITY, Items, Money, Strict, Text, Units
-from orders.payments import OverRefund
+from orders.payments import OverRefund, RefundOnHold
 from returns import process
 from returns.models import Return, ReturnedUnits, ReturnLine
 
@@ -140,6 +140,8 @@ def as_problems(pointers: Mapping[int, str] | None = None) -> Iterator[None]:
         raise Conflict(str(error), "illegal_move") from error
     except OverRefund as error:
         raise Conflict(str(error), "over_refund") from error
+    except RefundOnHold as error:
+        raise Conflict(str(error), "on_hold") from error
     except NotEnough as error:
         raise Conflict("the stock here no longer holds these units", "not_enough_stock") from error
     except process.Refused as error:

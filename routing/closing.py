@@ -13,7 +13,8 @@ from config.models import OutboxRow
 from inventory import ledger
 from inventory.ledger import hot
 from inventory.models import Location, Reservation, Stock
-from orders.models import Allocation, Order
+from orders import destinations
+from orders.models import Allocation
 from routing import queues, shortage
 from routing.queues import Wait
 
@@ -46,7 +47,10 @@ def requeue(place: Location, *, work: int, actor: str) -> bool:
         more, orders = len(orders) > AT_ONCE, orders[:AT_ONCE]
         shortage.lock(set(orders))
         giving = list(  # again: much may have happened before the locks
-            _slices(place).filter(order_id__in=orders).select_related("order").order_by("id")
+            _slices(place)
+            .filter(order_id__in=orders)
+            .select_related("order", "line__group")
+            .order_by("id")
         )
         if giving:
             _give_up(giving, place, actor=actor)
@@ -81,7 +85,7 @@ def _give_up(giving: list[Allocation], place: Location, *, actor: str) -> None:
         Wait(
             piece,
             Queue.PICKUP_REFUSED
-            if piece.order.delivery == Order.Delivery.PICKUP
+            if destinations.of(piece).delivery == destinations.PICKUP
             else Queue.ROUTING,
             words, keeps=False,
         )

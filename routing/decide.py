@@ -5,7 +5,7 @@ tomorrow's capacity or a changed rule may. It loses the claim when the place has
 or when the stock is not there (routing/shortage.py).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -17,10 +17,12 @@ from config.models import OutboxRow
 from inventory import counts, ledger
 from inventory.models import Location, Stock
 from orders import events, lifecycle
+from orders.destinations import PICKUP, Destination
 from orders.models import Allocation, Order, OrderLine
-from routing import claims, kept, queues, shortage, snapshot
+from routing import claims, kept, parts, queues, shortage, snapshot, together
 from routing.claims import Lost, Placed
 from routing.models import Decision, Refusal
+from routing.parts import Part
 from routing.queues import Wait
 from routing.snapshot import Snapshot, Waiting
 
@@ -31,6 +33,7 @@ MOST_ATTEMPTS = 10  # whatever rules or people say, no unit is offered more ofte
 S, Queue = Allocation.State, Allocation.Queue
 CAUSES = {  # what rang the bell -> what the decision says it was made for
     "order.received": "received",
+    "order.changed": "changed",
     "hold.resolved": "hold resolved",
     "retry": "retried",
     "lost": "retried",
@@ -67,14 +70,34 @@ def route(*, order_id: int, cause: str, actor: str) -> Decision | None:
 
 
 def _route(order: Order, *, cause: str, actor: str) -> Decision | None:
+    shot = snapshot.take(order, now=timezone.now())
+    if order.state != Order.State.OPEN:
+        return None
+    _keep_waiting(shot, [(one, f"on hold: {why}") for one, why in shot.held], actor=actor)
+    if not shot.waiting:
+        return None
+    found = parts.of(order, shot.waiting)
+    if found == [shot.part] and not shot.part.kept:
+        return _route_part(shot, cause=cause, actor=actor)
+    decisions = [_route_by_itself(part, cause=cause, actor=actor) for part in found]
+    return next((one for one in reversed(decisions) if one is not None), None)
+
+
+def _route_by_itself(part: Part, *, cause: str, actor: str) -> Decision | None:
+    order = part.destination.order
+    if part.kept:
+        together.gather(part, actor=actor)
+    shot = snapshot.take(order, now=timezone.now(), part=part)
+    if part.kept and together.waits(shot, actor=actor):
+        return None
+    return _route_part(shot, cause=cause, actor=actor)
+
+
+def _route_part(shot: Snapshot, *, cause: str, actor: str) -> Decision:
     lost = Lost()
-    for _ in range(ROUNDS):
-        shot = snapshot.take(order, now=timezone.now())
-        if not shot.waiting or order.state != Order.State.OPEN:
-            return None
-        if shot.hold is not None:
-            _keep_waiting(shot, f"on hold: {shot.hold}", actor=actor)
-            return None
+    for n in range(ROUNDS):
+        if n:
+            shot = snapshot.take(shot.order, now=timezone.now(), part=shot.part)
         mark = transaction.savepoint()  # a plan that came too late gives its locks back
         try:
             return _decide(shot, cause=cause, actor=actor)
@@ -84,11 +107,11 @@ def _route(order: Order, *, cause: str, actor: str) -> Decision | None:
     raise lost
 
 
-def _keep_waiting(shot: Snapshot, reason: str, *, actor: str) -> None:
+def _keep_waiting(shot: Snapshot, slices: Iterable[tuple[Waiting, str]], *, actor: str) -> None:
     """Leave slices in the queue of those to route, with the reason why they are still there."""
     waits = [
         Wait(one.piece, Queue.ROUTING, reason, keeps=not shot.is_useless(one.piece))
-        for one in shot.waiting
+        for one, reason in slices
         if one.piece.queue == Queue.ROUTING and one.piece.queue_reason != reason
     ]
     queues.end_claims(waits, actor=actor, reason="refused")
@@ -123,13 +146,16 @@ def _decide(shot: Snapshot, *, cause: str, actor: str) -> Decision:
 def _sort_out(shot: Snapshot, cause: str) -> tuple[list[Waiting], list[Waiting]]:
     """Slices to route, and those that were offered as often as the rules allow.
 
-    A person who asks for it by hand is allowed more than the rules.
+    A person who asks for it by hand is allowed more than the rules. What leaves together tires
+    together.
     """
     most = MOST_ATTEMPTS
     if shot.rules is not None and cause != "manual":
         most = min(shot.rules["max_attempts"], MOST_ATTEMPTS)
-    open_ = [one for one in shot.waiting if one.piece.attempt < most]
-    return open_, [one for one in shot.waiting if one.piece.attempt >= most]
+    tired = [one for one in shot.waiting if one.piece.attempt >= most]
+    if shot.part.kept and tired:
+        return [], list(shot.waiting)
+    return [one for one in shot.waiting if one.piece.attempt < most], tired
 
 
 def _unfillable(shot: Snapshot, piece: Allocation, reason: str) -> Wait:
@@ -179,27 +205,36 @@ def _tell(
 
 
 def reroute(
-    *, slices: Sequence[Allocation], reason: str, note: str = "", actor: str
-) -> Decision | None:
+    *, slices: Sequence[Allocation], reason: str, note: str = "", actor: str,
+    along: Sequence[Allocation] = (),
+) -> Decision | None:  # fmt: skip
     """A stock point refuses slices of one order (locked, in a transaction): find them another.
 
     It is not asked again for their lines; what it could not find or found damaged is blocked
-    there. A pick-up is not sent elsewhere: its customer decides. Returns the new decision, None
-    when there is none (pick-up, hold, or others were faster, then a worker tries again at once).
+    there. `along` was not refused but leaves with them. A pick-up is not sent elsewhere: its
+    customer decides. Returns the new decision, None when there is none (pick-up, hold, or others
+    were faster, then a worker tries again at once).
     """
     order = lifecycle.lock(slices[0].order_id)
     refused = _write_refusals(slices, reason=reason, note=note, actor=actor)
+    together.call_back(along, actor=actor)
+    pickups = _pickups(order, slices)
+    waits = [Wait(p, Queue.PICKUP_REFUSED, p.queue_reason, keeps=False) for p in pickups]
+    queues.end_claims(waits, actor=actor, reason="refused")
+    queues.put(waits, now=timezone.now())
     decision = None
-    if order.delivery == Order.Delivery.PICKUP:
-        waits = [Wait(p, Queue.PICKUP_REFUSED, p.queue_reason, keeps=False) for p in slices]
-        queues.end_claims(waits, actor=actor, reason="refused")
-        queues.put(waits, now=timezone.now())
-    else:
+    if len(pickups) < len(slices) + len(along):
         decision = _route_refused(order, actor=actor)
     if reason in ABOUT_STOCK:
         _block(refused, order=order, reason=reason, actor=actor)
         _have_counted(refused, first=slices[0], reason=reason)
     return decision
+
+
+def _pickups(order: Order, slices: Sequence[Allocation]) -> list[Allocation]:
+    """Those that only the place could serve where they are collected."""
+    lines = OrderLine.objects.select_related("group").in_bulk([p.line_id for p in slices])
+    return [p for p in slices if Destination(order, lines[p.line_id].group).delivery == PICKUP]
 
 
 def _write_refusals(
@@ -235,7 +270,8 @@ def _route_refused(order: Order, *, actor: str) -> Decision | None:
         return _route(order, cause="refused", actor=actor)
     except Lost as lost:
         shot = snapshot.take(order, now=timezone.now())
-        _keep_waiting(shot, f"tried again at once: {lost}", actor=actor)
+        words = f"tried again at once: {lost}"
+        _keep_waiting(shot, [(one, words) for one in shot.waiting], actor=actor)
         outbox.put(topic="route", subject=order.pk, cause=f"lost:{shot.now.isoformat()}",
                    payload={"event": "lost"})  # fmt: skip
         return None

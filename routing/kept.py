@@ -163,7 +163,7 @@ def _params(decision: Decision, shot: Snapshot, placed: Sequence[Placed]) -> dic
     return {
         **{name: getattr(decision, name) for name in names},
         "order": decision.order_id, "rule_set": decision.rule_set_id,
-        "version": decision.engine_version, "delivery": shot.order.delivery,
+        "version": decision.engine_version, "delivery": shot.part.method,
         "inputs": Jsonb(decision.inputs, dumps=dumps),
         "result": Jsonb(decision.result, dumps=dumps),
         "location": [one.location for one in placed],

@@ -61,10 +61,17 @@ def end_claims(waits: Sequence[Wait], *, actor: str, reason: str) -> None:
 
 # --- retries -------------------------------------------------------------------------------------
 
+# Whether a stock point may serve a line at all: one that is collected only its own store, which
+# may also give from its shelf what is sent to it.
+_MAY_SERVE = """
+    CASE WHEN l.id = CASE WHEN g.id IS NULL THEN o.pickup_location_id
+                          ELSE g.pickup_location_id END THEN l.can_pickup
+         ELSE coalesce(g.delivery, o.delivery) <> 'pickup' AND l.can_ship END
+"""
 # Hopeful is a due slice that has a claim still (its place may be able again), or whose product is
 # free in its channel's pool at a place that has not refused its line; who was offered as often as
 # the rules allow waits for a person. Slices are only taken that no routing holds at the moment.
-_RETRY = """
+_RETRY = f"""
 WITH due AS (
     SELECT a.id, a.order_id, a.line_id, a.attempt, a.since, a.reservation_id
       FROM orders_allocation a
@@ -77,6 +84,7 @@ WITH due AS (
       JOIN orders_order o ON o.id = d.order_id
       JOIN orders_saleschannel c ON c.id = o.channel_id
       JOIN orders_orderline n ON n.id = d.line_id
+      LEFT JOIN orders_deliverygroup g ON g.id = n.group_id
       LEFT JOIN LATERAL (
         SELECT r.max_attempts FROM routing_ruleset r
           LEFT JOIN routing_ruleset_channels x
@@ -93,8 +101,7 @@ WITH due AS (
               JOIN inventory_location l ON l.id = s.location_id AND l.active AND l.online
              WHERE s.product_id = n.product_id
                AND s.on_hand - s.unavailable - s.safety - s.reserved - m.buffer > 0
-               AND (o.delivery = 'ship' AND l.can_ship
-                    OR o.delivery = 'pickup' AND l.id = o.pickup_location_id)
+               AND {_MAY_SERVE}
                AND NOT EXISTS (SELECT 1 FROM routing_refusal f
                                 WHERE f.line_id = d.line_id AND f.location_id = s.location_id)))
 ), pushed AS (
@@ -111,32 +118,33 @@ RETRY_AT_ONCE = 2000
 
 # Supplies with promises whose product is free now where one of their orders may be served from;
 # and supplies with units left that unfillable units without any claim could wait for.
-_FOUND_EARLY = """
+_FOUND_EARLY = f"""
 SELECT r.supply_id
   FROM orders_allocation a
   JOIN inventory_reservation r ON r.id = a.reservation_id AND r.supply_id IS NOT NULL
   JOIN orders_order o ON o.id = a.order_id
   JOIN orders_saleschannel c ON c.id = o.channel_id
+  JOIN orders_orderline n ON n.id = a.line_id
+  LEFT JOIN orders_deliverygroup g ON g.id = n.group_id
  WHERE a.state = 'queued' AND a.queue = 'backorder' AND EXISTS (
        SELECT 1 FROM inventory_stock s
          JOIN inventory_poollocation m ON m.location_id = s.location_id AND m.pool_id = c.pool_id
          JOIN inventory_location l ON l.id = s.location_id AND l.active AND l.online
         WHERE s.product_id = r.product_id
           AND s.on_hand - s.unavailable - s.safety - s.reserved - m.buffer > 0
-          AND (o.delivery = 'ship' AND l.can_ship
-               OR o.delivery = 'pickup' AND l.can_pickup AND l.id = o.pickup_location_id))
+          AND {_MAY_SERVE})
  UNION
 SELECT s.id
   FROM orders_allocation a
   JOIN orders_orderline n ON n.id = a.line_id
   JOIN orders_order o ON o.id = a.order_id
+  LEFT JOIN orders_deliverygroup g ON g.id = n.group_id
   JOIN orders_saleschannel c ON c.id = o.channel_id AND c.on_shortage <> 'refuse'
   JOIN inventory_supply s ON s.product_id = n.product_id AND s.state = 'open' AND s.promisable
    AND s.quantity - s.received > s.claimed
   JOIN inventory_poollocation m ON m.location_id = s.location_id AND m.pool_id = c.pool_id
   JOIN inventory_location l ON l.id = s.location_id AND l.active AND l.online
-   AND (o.delivery = 'ship' AND l.can_ship
-        OR o.delivery = 'pickup' AND l.can_pickup AND l.id = o.pickup_location_id)
+   AND {_MAY_SERVE}
  WHERE a.state = 'queued' AND a.queue = 'unfillable' AND a.reservation_id IS NULL
  ORDER BY 1 LIMIT %s
 """

@@ -18,33 +18,42 @@ from config.geo import Point, distance_km
 from inventory import hours
 from orders import promise
 from orders.models import Allocation, Order
-from routing import capacity, engine, learning
+from routing import capacity, engine, learning, parts
+from routing.parts import Part
 from routing.replay import Bands, Inputs
 
 DAY = timedelta(days=1)
 
 # What a stock point can give this order of a product is what its pool has free there, and what
 # the order's own waiting slices hold there already, as far as it is physically covered. A claim at
-# a place that refused the line counts for nothing.
+# a place that refused the line counts for nothing, nor does that of a slice on hold.
 _SNAPSHOT = f"""
 WITH special AS MATERIALIZED ({hours.SPECIAL}), pool AS (
     SELECT m.location_id, m.buffer FROM inventory_poollocation m
       JOIN orders_saleschannel c ON c.pool_id = m.pool_id AND c.id = %(channel)s
      WHERE %(only)s::bigint IS NULL OR m.location_id = %(only)s
+), hold AS (
+    SELECT h.id, h.reason, h.slices FROM orders_hold h
+     WHERE h.order_id = %(order)s AND h.state = 'open' AND 'route' = ANY(h.blocks)
 ), slice AS (
     SELECT a.id, a.line_id, a.quantity, a.queue, a.queue_reason, a.location_id, a.reservation_id,
-           a.attempt, a.since, l.product_id, l.sku, l.unit_price::text AS unit_price, p.weight_g
+           a.attempt, a.since, l.product_id, l.sku, l.unit_price::text AS unit_price, p.weight_g,
+           l.group_id, l.together,
+           (SELECT h.reason FROM hold h WHERE h.slices = '{{}}' OR a.id = ANY(h.slices)
+             ORDER BY h.id LIMIT 1) AS held
       FROM orders_allocation a
       JOIN orders_orderline l ON l.id = a.line_id
       JOIN inventory_product p ON p.id = l.product_id
      WHERE a.order_id = %(order)s AND a.state = 'queued' AND a.queue IN ('routing', 'unfillable')
+       AND (%(whole)s OR l.group_id IS NOT DISTINCT FROM %(group)s)
+       AND (%(box)s::text IS NULL OR l.together = %(box)s)
 ), refused AS (
     SELECT DISTINCT f.line_id, f.location_id FROM routing_refusal f
      WHERE f.line_id IN (SELECT line_id FROM slice)
 ), own AS (
     SELECT s.product_id, s.location_id, sum(s.quantity) AS units
       FROM slice s LEFT JOIN refused f USING (line_id, location_id)
-     WHERE s.reservation_id IS NOT NULL AND f.line_id IS NULL
+     WHERE s.reservation_id IS NOT NULL AND f.line_id IS NULL AND s.held IS NULL
      GROUP BY s.product_id, s.location_id
 ), held AS (
     SELECT s.location_id,
@@ -75,7 +84,7 @@ WITH special AS MATERIALIZED ({hours.SPECIAL}), pool AS (
 ), loaded AS (
     SELECT c.location_id, load.orders, load.units
       FROM (SELECT id AS location_id, day, orders, units, shared,
-                   (SELECT sum(quantity) FROM slice) AS more
+                   (SELECT sum(quantity) FROM slice WHERE held IS NULL) AS more
               FROM point WHERE orders IS NOT NULL OR units IS NOT NULL) AS c
      CROSS JOIN {capacity.LOAD} AS load
 ), rules AS (
@@ -86,10 +95,6 @@ WITH special AS MATERIALIZED ({hours.SPECIAL}), pool AS (
        AND (c.id IS NOT NULL
             OR NOT EXISTS (SELECT 1 FROM routing_ruleset_channels x WHERE x.ruleset_id = r.id))
      ORDER BY c.id IS NULL, r.activated_at DESC, r.id DESC LIMIT 1
-), hold AS (
-    SELECT h.type, h.reason FROM orders_hold h
-     WHERE h.order_id = %(order)s AND h.state = 'open' AND 'route' = ANY(h.blocks)
-     ORDER BY h.id LIMIT 1
 )
 SELECT (SELECT json_agg(s ORDER BY s.id) FROM slice s)::text,
        (SELECT json_agg(json_build_array(line_id, location_id)) FROM refused)::text,
@@ -97,7 +102,6 @@ SELECT (SELECT json_agg(s ORDER BY s.id) FROM slice s)::text,
                    coalesce(d.orders, 0), coalesce(d.units, 0))))
           FROM point p LEFT JOIN loaded d ON d.location_id = p.id)::text,
        (SELECT to_json(r) FROM rules r)::text,
-       (SELECT to_json(h) FROM hold h)::text,
        (SELECT json_agg(json_build_array(max_km, max_g, price::text) ORDER BY max_km, max_g)
           FROM routing_tariffband)::text,
        (SELECT to_json(e) FROM routing_emissionfactor e ORDER BY e.id LIMIT 1)::text,
@@ -124,27 +128,26 @@ class Waiting:
     sku: str
     unit_price: Decimal
     weight_g: int
+    group: int | None
+    together: str
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a decision about one locked order is made from, as it was at one moment."""
+    """What a decision about a part of one locked order is made from, as it was at one moment."""
 
     order: Order
+    part: Part
     now: datetime
     waiting: tuple[Waiting, ...]
+    held: tuple[tuple[Waiting, str], ...]  # what waits, too, but a hold forbids to route; its words
     refused: frozenset[tuple[int, int]]  # (line, location)
     points: Mapping[int, Mapping[str, Any]] = field(repr=False)  # by location id
     given: Mapping[int, tuple[int, int]]  # orders and units of the point's day, where limited
     rules: Mapping[str, Any] | None
-    hold: str | None
     bands: Bands
     emission: engine.Emission
     destination: engine.Destination
-
-    @property
-    def is_pickup(self) -> bool:
-        return self.order.delivery == Order.Delivery.PICKUP
 
     def products(self) -> dict[int, int]:
         """Line id to product id."""
@@ -169,7 +172,9 @@ class Snapshot:
             raise ValueError("without a rule set there is nothing to ask the engine")
         destination, emission = self.destination, self.emission
         policy = _policy(self.rules, promise_days=self._promise_days())
-        if self.is_pickup:
+        if self.part.kept:
+            policy = replace(policy, max_parcels=1, whole=True)
+        if self.part.is_pickup:
             destination = _place_of(self.points.values())
             policy = replace(policy, economic=0.0, ecological=0.0, max_km=None, promise_days=None)
             emission = _NO_PARCEL
@@ -190,6 +195,7 @@ class Snapshot:
     def _candidates(self, destination: engine.Destination) -> tuple[engine.Candidate, ...]:
         arrivals = _Arrivals(self.order, self.now, destination)
         rates = learning.refusal_rates()
+        store = self.part.destination.place_id
         excluded: dict[int, set[int]] = defaultdict(set)
         for line, location in self.refused:
             excluded[location].add(line)
@@ -201,7 +207,7 @@ class Snapshot:
                 handling_order=Decimal(row["handling_order"]),
                 handling_line=Decimal(row["handling_line"]),
                 capacity_left=self._capacity_left(key, row), open=row["active"],
-                can_ship=row["can_pickup"] if self.is_pickup else row["can_ship"],
+                can_ship=row["can_pickup"] if key == store else row["can_ship"],
                 online=row["online"],
                 lead_days=arrivals.days(row) if row["stock"] else 0,
                 overstock={product: over for product, _, over in row["stock"] or () if over},
@@ -238,36 +244,43 @@ class Snapshot:
         return None if row["orders"] is None else max(row["orders"] - orders, 0)
 
 
-def take(order: Order, *, now: datetime) -> Snapshot:
-    """Read everything about a locked order that waits to be routed. One statement."""
+def take(order: Order, *, now: datetime, part: Part | None = None) -> Snapshot:
+    """Read everything about a locked order, or a part of it, that waits to be routed.
+
+    One statement; and one for the store that the whole order is sent to, if it is.
+    """
+    part = part or parts.whole(order)
+    group = part.destination.group
     with connection.cursor() as cursor:
         cursor.execute(
             _SNAPSHOT,
             {
                 "order": order.pk, "channel": order.channel_id, "now": now, "today": now.date(),
-                "delivery": order.delivery,
-                "only": order.pickup_location_id if order.delivery == "pickup" else None,
+                "delivery": part.method,
+                "only": part.destination.place_id if part.is_pickup else None,
+                "whole": part.is_whole, "group": None if group is None else group.pk, "box": part.box,
             },
         )  # fmt: skip
         texts = cursor.fetchone()
-    slices, refused, points, rules, hold, _, emission, contact = (
+    slices, refused, points, rules, _, emission, contact = (
         text and json.loads(text) for text in texts
     )
     lat, lng, country = contact or (None, None, "")
     return Snapshot(
         order=order,
+        part=part,
         now=now,
-        waiting=tuple(_waiting(order.pk, row) for row in slices or ()),
+        waiting=tuple(_waiting(order.pk, row) for row in slices or () if not row["held"]),
+        held=tuple((_waiting(order.pk, row), row["held"]) for row in slices or () if row["held"]),
         refused=frozenset((line, location) for line, location in refused or ()),
         points={row["point"]["id"]: row["point"] for row in points or ()},
         given={row["point"]["id"]: (row["given"][0], row["given"][1]) for row in points or ()},
         rules=rules,
-        hold=hold and hold["reason"],
-        bands=_bands(texts[5] or "[]"),
+        bands=_bands(texts[4] or "[]"),
         emission=engine.Emission(**{name: emission[name] for name in _EMISSION})
         if emission
         else engine.Emission(),
-        destination=engine.Destination(lat=lat, lng=lng, country=country),
+        destination=part.aim() or engine.Destination(lat=lat, lng=lng, country=country),
     )
 
 
@@ -279,7 +292,10 @@ def _waiting(order_id: int, row: Mapping[str, Any]) -> Waiting:
         attempt=row["attempt"], since=datetime.fromisoformat(row["since"]),
     )  # fmt: skip
     price = Decimal(row["unit_price"])
-    return Waiting(piece, row["product_id"], row["sku"], price, row["weight_g"])
+    return Waiting(
+        piece, row["product_id"], row["sku"], price, row["weight_g"], row["group_id"],
+        row["together"],
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=16)

@@ -13,6 +13,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterField(
+            model_name='job',
+            name='state',
+            field=models.CharField(choices=[('asking', 'waiting for its columns'), ('checking', 'being checked'), ('preview', 'waiting for your decision'), ('running', 'running'), ('done', 'done'), ('failed', 'failed'), ('discarded', 'discarded')], default='checking', max_length=10),
+        ),
         migrations.CreateModel(
             name='SavedView',
             fields=[

@@ -16,6 +16,8 @@ from config.outbox import Finish
 from fulfillment.connectors.message import message
 from fulfillment.models import FulfillmentOrder
 from inventory.models import Location
+from orders import lifecycle
+from orders.models import Allocation
 
 
 class Connector(Protocol):
@@ -45,7 +47,9 @@ def handle(row: OutboxRow) -> Finish | None:
     Everything personal is read now, at sending time, and is nowhere in the outbox.
     """
     work = (
-        FulfillmentOrder.objects.select_related("location", "order__contact")
+        FulfillmentOrder.objects.select_related(
+            "location", "order__contact", "order__pickup_location", "group__pickup_location"
+        )
         .filter(pk=row.payload["fulfillment_order"])
         .first()
     )
@@ -54,15 +58,23 @@ def handle(row: OutboxRow) -> Finish | None:
         return None
     outbox.renew(row)  # the rows claimed with this one may have waited long for slow systems
     event = row.payload["event"]
-    reference = connector.send(
-        location=work.location, message=message(work, event=event), key=str(row.pk)
-    )
+    told = message(work, event=event)
+    if event == "fulfillment.cancel_requested" and not any(x["to_cancel"] for x in told["lines"]):
+        return None  # it left, or was answered, before it was told
+    reference = connector.send(location=work.location, message=told, key=str(row.pk))
     if event != "fulfillment.requested":
         return None
     return partial(_taken, work.pk, reference)
 
 
 def _taken(fulfillment_order: int, reference: str) -> None:
+    """Its system has the work: from now on it is asked before units of it are canceled."""
+    work = FulfillmentOrder.objects.get(pk=fulfillment_order)
+    lifecycle.lock(work.order_id)
     FulfillmentOrder.objects.filter(pk=fulfillment_order).update(
         requested_at=timezone.now(), wms_reference=reference
     )
+    Allocation.objects.filter(
+        fulfillment_lines__fulfillment_order=work, fulfillment_lines__open=True,
+        state__in=lifecycle.AT_WORK,
+    ).update(handed_over=True)  # fmt: skip

@@ -4,6 +4,8 @@ Each locks the order, moves the slices of the fulfillment order, and writes one 
 transaction. Pressing a button twice answers with what is there and has no second effect.
 """
 
+from fulfillment.work.arriving import NotArrived, NotForStore, arrive, hand_out
+from fulfillment.work.asking import NotAsked, answer_cancel, handle_ask
 from fulfillment.work.leaving import (
     NeedsTracking,
     OnHold,
@@ -33,6 +35,9 @@ __all__ = [
     "REFUSABLE",
     "InFuture",
     "NeedsTracking",
+    "NotArrived",
+    "NotAsked",
+    "NotForStore",
     "NotInOrder",
     "OnHold",
     "OtherTracking",
@@ -43,7 +48,11 @@ __all__ = [
     "UnknownLine",
     "WrongWayOut",
     "accept",
+    "answer_cancel",
+    "arrive",
     "collect",
+    "hand_out",
+    "handle_ask",
     "handle_sync",
     "pack",
     "pick_all",

@@ -6,11 +6,11 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from fulfillment.models import FulfillmentLine, Parcel, ParcelLine
+from fulfillment.models import FulfillmentLine, FulfillmentOrder, Parcel, ParcelLine
 from fulfillment.work.task import F, Outcome, S, Task, lock_task
 from inventory import ledger
-from orders import lifecycle, payments
-from orders.models import Hold, Order
+from orders import cancellation, holds, lifecycle, payments
+from orders.models import Allocation, Order
 
 
 class OnHold(Exception):
@@ -46,16 +46,12 @@ class OtherTracking(Exception):
 
 
 class WrongWayOut(Exception):
-    """A pick-up order is collected, all others are shipped."""
+    """What the customer comes for is collected, all else is shipped."""
 
-    def __init__(self, order: Order) -> None:
-        self.order = order
-        words = "collected in the store" if _is_pickup(order) else "shipped, not collected"
-        super().__init__(f"{order} is to be {words}")
-
-
-def _is_pickup(order: Order) -> bool:
-    return order.delivery == Order.Delivery.PICKUP
+    def __init__(self, row: FulfillmentOrder) -> None:
+        self.order = row.order
+        words = "collected in the store" if row.is_pickup else "shipped, not collected"
+        super().__init__(f"{row.order} is to be {words}")
 
 
 def ship(*, fulfillment_order_id: int, carrier: str, tracking_number: str, actor: str) -> Outcome:
@@ -79,11 +75,12 @@ def ship(*, fulfillment_order_id: int, carrier: str, tracking_number: str, actor
             return _shipped_before(task, carrier, tracking_number)
         _check_may_leave(task, pickup=False)
         parcel = _hand_over(
-            task, S.SHIPPED, actor=actor, carrier=carrier, tracking_number=tracking_number
-        )
+            task, S.SHIPPED, actor=actor, carrier=carrier, tracking_number=tracking_number,
+            destination_id=task.row.destination.place_id,
+        )  # fmt: skip
         task.record("parcel.shipped", actor=actor, parcel=parcel.pk, carrier=carrier,
                     tracking=tracking_number)  # fmt: skip
-        payments.capture_when_left(task.order, actor=actor)
+        payments.capture_shipped(task.order, actor=actor)
     return Outcome(task.row, changed=True, parcel=parcel)
 
 
@@ -121,21 +118,25 @@ def collect(*, fulfillment_order_id: int, name: str, actor: str) -> Outcome:
             delivered_at=timezone.now(), received_by=name.strip()[:100],
         )  # fmt: skip
         task.record("pickup.collected", actor=actor, parcel=parcel.pk)
-        payments.capture_when_left(task.order, actor=actor)
+        payments.capture_shipped(task.order, actor=actor)
         lifecycle.close_if_ended(task.order, actor=actor)
         payments.settle(task.order, actor=actor)
     return Outcome(task.row, changed=True, parcel=parcel)
 
 
 def _check_may_leave(task: Task, *, pickup: bool) -> None:
-    if _is_pickup(task.order) != pickup:
-        raise WrongWayOut(task.order)
-    holds = Hold.objects.filter(
-        order=task.order, state=Hold.State.OPEN, blocks__contains=["ship"]
-    ).order_by("id")
-    reasons = [str(hold) for hold in holds]
+    if task.row.is_pickup != pickup:
+        raise WrongWayOut(task.row)
+    check_holds(task.order, task.slices)
+
+
+def check_holds(order: Order, slices: Sequence[Allocation]) -> None:
+    """Raises OnHold when a hold forbids that these slices of the order are given away."""
+    reasons = [
+        str(hold) for hold in holds.blocking(order.pk, holds.SHIP, slices=[p.pk for p in slices])
+    ]
     if reasons:
-        raise OnHold(task.order, reasons)
+        raise OnHold(order, reasons)
 
 
 def _hand_over(task: Task, to: str, *, actor: str, **fields: Any) -> Parcel:
@@ -145,6 +146,8 @@ def _hand_over(task: Task, to: str, *, actor: str, **fields: Any) -> Parcel:
         if piece.reservation_id is not None  # what is at work holds its stock: a check constraint
     ]
     task.move(F.DONE, slices=to, ended_at=timezone.now())
+    asked = [(piece, piece.cancel_quantity) for piece in task.slices]
+    cancellation.answered(task.order, asked, accepted=False, actor=actor, note="it left")
     parcel = _parcel(task, **fields)
     lines = [line.pk for line in task.lines]
     FulfillmentLine.objects.filter(pk__in=lines).update(open=False)

@@ -9,7 +9,7 @@ from config.status import IllegalMove, MovedMeanwhile
 from fulfillment.models import FulfillmentLine
 from fulfillment.work.task import MOVES, REFUSABLE, F, Outcome, S, Task, lock_task
 from inventory import ledger
-from orders import lifecycle
+from orders import cancellation, lifecycle
 from orders.models import Allocation
 from routing import decide
 from routing.models import Refusal
@@ -82,9 +82,12 @@ def refuse(
         slices = _give_up(task, keep)
         if not slices:
             return Outcome(task.row, changed=False)
+        along = _leave_with(task, slices)
         units = sum(piece.quantity for piece in slices)
         task.record("fulfillment.refused", actor=actor, units=units, reason=reason)
-        decide.reroute(slices=slices, reason=reason, note=note, actor=actor)
+        slices, along = _end_asked(task, slices, actor=actor), _end_asked(task, along, actor=actor)
+        if slices or along:
+            decide.reroute(slices=slices, along=along, reason=reason, note=note, actor=actor)
         if not task.lines:
             task.move(F.REFUSED, slices=S.QUEUED, ended_at=timezone.now())
         finish_picking(task, actor=actor)
@@ -109,6 +112,28 @@ def _give_up(task: Task, keep: Mapping[int, int] | None) -> list[Allocation]:
     return given_up
 
 
+def _leave_with(task: Task, given_up: Sequence[Allocation]) -> list[Allocation]:
+    """Close the lines that must leave in one parcel with what is given up; returns their slices."""
+    words = {piece.line.together for piece in given_up} - {""}
+    along = [
+        line
+        for line in task.lines
+        if task.order.ship_together or line.allocation.line.together in words
+    ]
+    FulfillmentLine.objects.filter(pk__in=[line.pk for line in along]).update(open=False)
+    task.lines = [line for line in task.lines if line not in along]
+    pieces = [line.allocation for line in along]
+    ledger.set_off_shelf(_claims(pieces), off_shelf=False)
+    return pieces
+
+
+def _end_asked(task: Task, slices: Sequence[Allocation], *, actor: str) -> list[Allocation]:
+    """Units that the stock point was asked to let go are canceled, not sent elsewhere."""
+    asked = [(piece, piece.cancel_quantity) for piece in slices if piece.cancel_quantity]
+    cancellation.answered(task.order, asked, accepted=True, actor=actor)
+    return [piece for piece in slices if piece.state != S.CANCELED]
+
+
 def _check_known(task: Task, keep: Mapping[int, int]) -> None:
     strange = set(keep) - {line.pk for line in task.lines}
     if strange:  # refused before, or never of this work
@@ -121,6 +146,7 @@ def _check_known(task: Task, keep: Mapping[int, int]) -> None:
 def _cut(line: FulfillmentLine, *, keep: int) -> FulfillmentLine:
     units = line.quantity - keep
     piece = lifecycle.split_slice(line.allocation, quantity=units)
+    piece.line = line.allocation.line
     line.quantity = keep
     line.picked = min(line.picked, keep)
     return FulfillmentLine(

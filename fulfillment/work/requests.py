@@ -1,8 +1,9 @@
 """Asking stock points for work, and taking it back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
@@ -14,9 +15,9 @@ from fulfillment.work.picking import finish_picking
 from fulfillment.work.task import F, S, Task, is_ours
 from inventory import hours, places
 from inventory.models import Location
-from orders import events, lifecycle
+from orders import cancellation, events, holds, lifecycle
 from orders.models import Allocation, Order
-from routing.models import Decision
+from routing.models import Offer
 
 ACTOR = "fulfillment"
 
@@ -33,6 +34,7 @@ def sync(*, order_id: int) -> None:
     """
     with transaction.atomic():
         order = lifecycle.lock(order_id)
+        _end_unasked(order)
         lines = list(
             FulfillmentLine.objects.filter(fulfillment_order__order=order, open=True)
             .select_related("allocation__line", "fulfillment_order__location")
@@ -43,6 +45,13 @@ def sync(*, order_id: int) -> None:
         _request(order, asked)
 
 
+def _end_unasked(order: Order) -> None:
+    """Units whose warehouse lost them before it answered: nobody is left to be asked."""
+    moot = order.allocations.filter(cancel_requested_at__isnull=False, handed_over=False)
+    units = [(piece, piece.cancel_quantity) for piece in moot.order_by("id")]
+    cancellation.answered(order, units, accepted=True, actor=ACTOR)
+
+
 # --- asking --------------------------------------------------------------------------------------
 
 
@@ -50,37 +59,64 @@ def _request(order: Order, asked: Sequence[int]) -> None:
     slices = list(
         order.allocations.filter(state=S.ALLOCATED)
         .exclude(pk__in=asked)
-        .select_related("location")
-        .order_by("location_id", "id")
+        .select_related("location", "line")
     )
+    slices = holds.free(order.pk, holds.RELEASE, slices)
     if not slices:
         return
-    decision = Decision.objects.filter(order=order).order_by("-id").only("sentence").first()
+    slices.sort(key=lambda piece: (*_parcel_of(piece), piece.pk))
+    groups = [(key, list(group)) for key, group in groupby(slices, _parcel_of)]
+    decisions = _decisions(order)
+    special = places.special_days([location for (location, _), _ in groups])
     now = timezone.now()
-    groups = [(key, list(group)) for key, group in groupby(slices, lambda s: s.location_id)]
-    special = places.special_days([key for key, _ in groups])
     rows = FulfillmentOrder.objects.bulk_create(
         FulfillmentOrder(
-            order=order, location_id=location, created_at=now,
-            ship_by=ship_by(group[0].location, now=now, special=special[location]),
-            why=decision.sentence if decision else "",
-            decision_id=decision.pk if decision else None,
+            order=order, location_id=location, group_id=group or None, created_at=now,
+            ship_by=_ship_by(order, pieces[0].location, now=now, special=special[location]),
+            **_why(pieces, decisions),
         )
-        for location, group in groups
+        for (location, group), pieces in groups
     )  # fmt: skip
     FulfillmentLine.objects.bulk_create(
         FulfillmentLine(fulfillment_order=row, allocation=piece, quantity=piece.quantity)
-        for row, (_, group) in zip(rows, groups, strict=True)
-        for piece in group
+        for row, (_, pieces) in zip(rows, groups, strict=True)
+        for piece in pieces
     )
     events.record_many(
         [
             (order.pk, "fulfillment.requested",
-             {"fulfillment_order": row.pk, "location": row.location_id, "units": _units(group)})
-            for row, (_, group) in zip(rows, groups, strict=True)
+             {"fulfillment_order": row.pk, "location": row.location_id, "units": _units(pieces)})
+            for row, (_, pieces) in zip(rows, groups, strict=True)
         ],
         actor=ACTOR,
     )  # fmt: skip
+
+
+def _parcel_of(piece: Allocation) -> tuple[int, int]:
+    """(stock point, delivery group or 0): what is handed over together."""
+    if piece.location_id is None:
+        raise ValueError("a routed slice has a stock point")
+    return piece.location_id, piece.line.group_id or 0
+
+
+def _decisions(order: Order) -> dict[int, tuple[int, str]]:
+    """(id, sentence) of the newest decision that gave out each slice."""
+    rows = Offer.objects.filter(order=order).order_by("id")
+    found = rows.values_list("slices", "decision_id", "decision__sentence")
+    return {piece: (pk, sentence) for slices, pk, sentence in found for piece in slices}
+
+
+def _why(pieces: Sequence[Allocation], decisions: Mapping[int, tuple[int, str]]) -> dict[str, Any]:
+    """The newest decision about these slices, for the people who get the work."""
+    known = [decisions[piece.pk] for piece in pieces if piece.pk in decisions]
+    pk, sentence = max(known, default=(None, ""))
+    return {"decision_id": pk, "why": sentence}
+
+
+def _ship_by(order: Order, location: Location | None, **known: Any) -> datetime:
+    """When work must leave: the marketplace may have promised more than the stock point does."""
+    own = ship_by(location, **known)
+    return own if order.ship_by is None else min(own, order.ship_by)
 
 
 def _units(slices: Iterable[Allocation]) -> int:

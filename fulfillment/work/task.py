@@ -87,7 +87,8 @@ def lock_task(fulfillment_order_id: int) -> Task:
         pk=fulfillment_order_id
     )
     order = lifecycle.lock(order_id)
-    row = FulfillmentOrder.objects.select_related("location").get(pk=fulfillment_order_id)
+    row = FulfillmentOrder.objects.select_related("location", "group").get(pk=fulfillment_order_id)
+    row.order = order
     return Task(order, row, [line for line in open_lines(row) if is_ours(line, row)])
 
 
@@ -99,7 +100,7 @@ def open_lines(row: FulfillmentOrder) -> list[FulfillmentLine]:
     lines = list(
         FulfillmentLine.objects.filter(fulfillment_order=row, open=True)
         .select_related("allocation__line__product")
-        .order_by("allocation__line__position", "id")
+        .order_by("allocation__line__position", "allocation__line__component", "id")
     )
     for line in lines:
         line.quantity = min(line.quantity, line.allocation.quantity)

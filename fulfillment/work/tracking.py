@@ -35,7 +35,8 @@ def track(*, parcel_id: int, status: str, at: datetime, actor: str) -> Outcome:
     """Write down a carrier's fact of time `at`; `changed` is false for what is old or known.
 
     A late, older fact never moves a parcel back, and once delivered it stays so unless it comes
-    back later. Raises Parcel.DoesNotExist, InFuture, ValueError for a status carriers do not give.
+    back later. What a carrier delivered to a store is there, not with its customer. Raises
+    Parcel.DoesNotExist, InFuture, ValueError for a status carriers do not give.
     """
     if status not in _STAGE:
         raise ValueError(f"{status!r} is not a carrier's status: {', '.join(_STAGE)}")
@@ -47,7 +48,8 @@ def track(*, parcel_id: int, status: str, at: datetime, actor: str) -> Outcome:
         if not _is_news(parcel, status, at):
             return Outcome(parcel.fulfillment_order, changed=False, parcel=parcel)
         parcel.tracking_status, parcel.tracking_at = status, max(at, parcel.tracking_at)
-        first = status == T.DELIVERED and parcel.delivered_at is None
+        at_home = status == T.DELIVERED and parcel.destination_id is None
+        first = at_home and parcel.delivered_at is None
         if first:
             parcel.delivered_at = at
         parcel.save(update_fields=["tracking_status", "tracking_at", "delivered_at"])
@@ -71,5 +73,6 @@ def _deliver(order: Order, parcel: Parcel, *, actor: str) -> None:
     slices = list(Allocation.objects.filter(parcel_line__parcel=parcel, state=S.SHIPPED))
     lifecycle.move_slices(slices, S.DELIVERED)
     events.record(order.pk, "parcel.delivered", actor=actor, parcel=parcel.pk)
+    payments.capture_shipped(order, actor=actor)
     lifecycle.close_if_ended(order, actor=actor)
     payments.settle(order, actor=actor)

@@ -2,24 +2,30 @@
 
 from orders.admin import (
     channels,
+    connections,
     customers,
     holds,
+    inbound,
     keys,
     messages,
     orders,
     payments,
     published,
     timelines,
+    webhooks,
 )
 
 __all__ = [
     "channels",
+    "connections",
     "customers",
     "holds",
+    "inbound",
     "keys",
     "messages",
     "orders",
     "payments",
     "published",
     "timelines",
+    "webhooks",
 ]

@@ -13,6 +13,7 @@ from config.console import (
     action,
     found,
 )
+from orders.admin import checks
 from orders.admin.published import ChannelForm
 from orders.models import (
     ApiKey,
@@ -41,6 +42,10 @@ class SalesChannelAdmin(ModelAdmin):
     list_filter = ("kind", "active")
     inlines = (ApiKeyInline,)
     actions_detail = ("new_key",)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        own = [name for name in self.get_fields(request, obj) if name not in checks.FIELDS]
+        return [(None, {"fields": own}), *checks.FIELDSETS]
 
     @action(description="New API key", permissions=["change"], url_path="new-key", icon="key")
     def new_key(self, request: HttpRequest, object_id: int) -> HttpResponse:

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import OuterRef, QuerySet, Subquery, Sum
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html_join
@@ -12,7 +12,6 @@ from django.utils.safestring import SafeString
 
 from config import forms, outbox
 from config.console import (
-    ActionVariant,
     ReadOnlyAdmin,
     Tabs,
     action,
@@ -20,14 +19,18 @@ from config.console import (
     display,
     found,
     moment,
-    say,
     tabs,
 )
-from orders import lifecycle, page, queries, stages
+from orders import lifecycle, page, queries, search, stages
+from orders.admin.address_actions import AddressActions
+from orders.admin.bulk_actions import BulkActions
+from orders.admin.cancel_actions import CancelActions
+from orders.admin.hold_actions import HoldActions
 from orders.admin.links import order_page
+from orders.admin.phone_actions import PhoneActions
+from orders.admin.remark_actions import RemarkActions
 from orders.models import (
     Allocation,
-    Hold,
     Order,
     OrderLine,
     SalesChannel,
@@ -49,23 +52,16 @@ class StageFilter(admin.SimpleListFilter):
         return queryset.filter(stage[1]()) if stage else queryset
 
 
-class HoldForm(forms.Form):
-    """Why the order is to wait."""
-
-    reason = forms.Text(max_length=300)
-    blocks = forms.Choice(
-        choices=[("route,ship", "routing and shipping"), ("route", "routing"), ("ship", "shipping")]
-    )
-
-
-class CancelForm(forms.Form):
-    """Why the order is canceled."""
-
-    reason = forms.Text(max_length=200)
-
-
 @admin.register(Order)
-class OrderAdmin(ReadOnlyAdmin):
+class OrderAdmin(
+    HoldActions,
+    AddressActions,
+    CancelActions,
+    BulkActions,
+    PhoneActions,
+    RemarkActions,
+    ReadOnlyAdmin,
+):
     """Orders, newest first."""
 
     list_display = (
@@ -81,15 +77,17 @@ class OrderAdmin(ReadOnlyAdmin):
     list_filter = (StageFilter, "state", "channel", "source")
     list_filter_submit = False
     list_select_related = ("channel", "contact")
-    search_fields = ("external_id", "contact__email", "contact__name", "lines__sku")
-    search_help_text = "number, channel's id, name, e-mail or SKU"
+    search_fields = ("external_id",)  # shows the box; get_search_results answers
+    search_help_text = "Number, channel's id, name, e-mail, phone or SKU; the newest are shown"
     ordering = ("-id",)
     empty_words = (
-        "No order is here. Orders come in through POST /api/v1/orders, through a Shopify webhook "
-        "or as a file (System, Files in)."
+        "No order is here. Orders come in through POST /api/v1/orders, through a Shopify webhook, "
+        "as a file (System, Files in), or by phone: New order."
     )
-    actions = ("route_again_many",)
-    actions_detail = ("hold_order", "route_again", "cancel_order")
+    actions_list = ("new_order",)
+    actions_detail = ("fix_address", "hold_order", "check_again", "route_again", "cancel_items",
+                      "cancel_order", "write_note", "attach_file", "add_tag",
+                      "remove_tag")  # fmt: skip
     fieldsets = ((None, {"fields": ("number_",)}),)
     readonly_fields = ("number_",)
     change_form_template = "admin/orders/order_page.html"
@@ -121,10 +119,10 @@ class OrderAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
     ) -> tuple[QuerySet[Order], bool]:
-        pk = queries.parse_number(search_term)
-        if pk is not None and search_term.strip().upper().startswith("M"):
-            return queryset.filter(Q(pk=pk) | Q(external_id=search_term.strip())), False
-        return super().get_search_results(request, queryset, search_term)
+        """By what people know of an order, through indexes: orders grow without bound."""
+        if not search_term.strip():
+            return queryset, False
+        return queryset.filter(pk__in=search.orders(search_term)), False
 
     @display(description="order", ordering="id", header=True)
     def number_(self, order: Order) -> tuple[str, str]:
@@ -183,23 +181,6 @@ class OrderAdmin(ReadOnlyAdmin):
 
     # --- actions ---
 
-    @action(description="Hold", permissions=["handle"], url_path="hold", icon="pause_circle")
-    def hold_order(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        order = found(Order, object_id)
-
-        def effect(data: dict) -> str:
-            lifecycle.hold(
-                order_id=order.pk, type=Hold.Type.MANUAL, reason=data["reason"],
-                handle=f"manual:{timezone.now().isoformat()}", blocks=data["blocks"].split(","),
-                actor=request.user.get_username(),
-            )  # fmt: skip
-            return f"{order} is on hold."
-
-        return forms.ask(
-            request, site=self.admin_site, title=f"Hold {order}", form=HoldForm, effect=effect,
-            back=order_page(order), submit="Place the hold",
-        )  # fmt: skip
-
     @action(description="Route again", permissions=["handle"], url_path="route", icon="alt_route")
     def route_again(self, request: HttpRequest, object_id: int) -> HttpResponse:
         order = found(Order, object_id)
@@ -213,33 +194,6 @@ class OrderAdmin(ReadOnlyAdmin):
             effect=effect, back=order_page(order), submit="Route now",
             text="Units that wait in a queue get a stock point; units at work stay where they are.",
         )  # fmt: skip
-
-    @action(
-        description="Cancel", permissions=["handle"], url_path="cancel", icon="cancel",
-        variant=ActionVariant.DANGER,
-    )  # fmt: skip
-    def cancel_order(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        order = found(Order, object_id)
-
-        def effect(data: dict) -> str:
-            units = lifecycle.cancel(
-                order_id=order.pk, reason=data["reason"], actor=request.user.get_username()
-            )
-            return f"{units} units of {order} were canceled."
-
-        return forms.ask(
-            request, site=self.admin_site, title=f"Cancel {order}", form=CancelForm, effect=effect,
-            back=order_page(order), submit="Cancel the order", danger=True,
-            errors=(lifecycle.NothingToCancel,),
-            text="Every unit that has not left is canceled; what was captured for it goes back.",
-        )  # fmt: skip
-
-    @action(description="Route again", permissions=["handle"])
-    def route_again_many(self, request: HttpRequest, queryset: QuerySet[Order]) -> None:
-        orders = list(queryset.filter(state=Order.State.OPEN))
-        for order in orders:
-            _ring(order, request)
-        say(request, done=len(orders), what="orders are being routed", problems=[])
 
 
 def _ring(order: Order, request: HttpRequest) -> None:

@@ -5,7 +5,6 @@ from typing import Any
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Count, F, Q, QuerySet
-from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
@@ -15,6 +14,7 @@ from django.utils.safestring import SafeString
 from config import forms, outgoing
 from config.console import ReadOnlyAdmin, Tabs, action, badge, display, moment, say, tabs
 from orders import publishing
+from orders.admin.checks import ChecksForm
 from orders.models import ChannelStock, SalesChannel, StockCrossing
 
 DIFFERS = Q(acknowledged=None) | ~Q(acknowledged=F("quantity"))
@@ -42,12 +42,8 @@ class StateFilter(admin.SimpleListFilter):
         return queryset.filter(state[1]) if state else queryset
 
 
-class ChannelForm(ModelForm):
+class ChannelForm(ChecksForm):
     """A channel; an address for changes of stock must be one that we may post to, and signed."""
-
-    class Meta:
-        model = SalesChannel
-        fields = "__all__"  # noqa: DJ007  (everything of a channel is for whoever may change it)
 
     def clean_stock_url(self) -> str:
         url = str(self.cleaned_data["stock_url"])

@@ -4,10 +4,24 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from django.db.models import Prefetch, QuerySet
+from drf_spectacular.extensions import OpenApiSerializerExtension
 from rest_framework import serializers
 
 from orders import capture, queries
-from orders.models import Allocation, Order, OrderEvent, OrderLine
+from orders.api.shapes import INCLUDES, Shape
+from orders.models import (
+    Allocation,
+    DeliveryGroup,
+    Hold,
+    Order,
+    OrderBundle,
+    OrderContact,
+    OrderEvent,
+    OrderLine,
+    OrderNote,
+    Payment,
+)
 from orders.money import text
 
 
@@ -36,6 +50,9 @@ class OrderAnswer(serializers.Serializer):
     total = serializers.CharField()
     promised_at = serializers.DateTimeField(allow_null=True)
     promise = PromisePart(many=True)
+    holds = serializers.ListField(
+        child=serializers.CharField(), help_text="types of what keeps it from being sent now"
+    )
 
 
 def answer(order: Mapping[str, Any], placed: capture.Placed) -> dict[str, Any]:
@@ -53,12 +70,28 @@ def answer(order: Mapping[str, Any], placed: capture.Placed) -> dict[str, Any]:
              "expected": p.expected and p.expected.isoformat()}
             for p in placed.parts
         ],
+        "holds": list(placed.holds),
     }  # fmt: skip
 
 
 def answer_again(order: Order) -> dict[str, Any]:
     """The same answer for an order that is there already."""
-    slices = order.allocations.select_related("line", "location", "reservation__supply")
+    return answers_again(Order.objects.filter(pk=order.pk))[order.pk]
+
+
+def answers_again(orders: QuerySet[Order]) -> dict[int, dict[str, Any]]:
+    """The same answers for orders that are there already, by id; three statements for any number.
+
+    Holds are those that are open now.
+    """
+    slices = Allocation.objects.select_related("line", "location", "reservation__supply")
+    slices = slices.order_by("line__position", "id")
+    holds = Hold.objects.filter(state=Hold.State.OPEN).order_by("id")
+    rows = orders.prefetch_related(Prefetch("allocations", slices), Prefetch("holds", holds))
+    return {order.pk: _answer_again(order) for order in rows}
+
+
+def _answer_again(order: Order) -> dict[str, Any]:
     return {
         "number": order.number,
         "external_id": order.external_id,
@@ -70,8 +103,9 @@ def answer_again(order: Order) -> dict[str, Any]:
             {"line": s.line.position, "sku": s.line.sku, "quantity": s.quantity,
              "location": s.location and s.location.code,
              "location_name": s.location and s.location.name, **_awaited(s)}
-            for s in slices.order_by("line__position", "id")
+            for s in order.allocations.all()
         ],
+        "holds": [hold.type for hold in order.holds.all()],
     }  # fmt: skip
 
 
@@ -95,7 +129,8 @@ class InCurrency(serializers.ModelSerializer):
         row = super().to_representation(instance)
         currency = getattr(instance, "currency", None) or instance.order.currency
         for name in self.Meta.amounts:  # type: ignore[attr-defined]
-            row[name] = text(getattr(instance, name), currency)
+            if name in row:
+                row[name] = text(getattr(instance, name), currency)
         return row
 
 
@@ -115,52 +150,183 @@ class SliceRow(serializers.ModelSerializer):
 
 
 class LineRow(InCurrency):
-    """A line with its slices."""
+    """A line; a component of a bundle has the bundle's position and counts from 1."""
 
-    slices = SliceRow(source="allocations", many=True)
+    bundle = serializers.CharField(source="bundle.sku", default=None, allow_null=True)
+    group = serializers.CharField(source="group.key", default=None, allow_null=True)
+    slices = SliceRow(source="allocations", many=True, required=False)
 
     class Meta:
         model = OrderLine
+        fields = ["position", "component", "external_id", "sku", "name", "quantity", "unit_price",
+                  "discount", "tax", "total", "bundle", "group", "together", "slices"]  # fmt: skip
+        amounts = ("unit_price", "discount", "tax", "total")
+
+    def get_fields(self) -> dict[str, Any]:
+        fields = super().get_fields()
+        shape: Shape | None = self.context.get("shape")
+        if shape is not None and not shape.has("slices"):
+            del fields["slices"]
+        return fields
+
+
+class BundlePart(InCurrency):
+    """A kit as it was bought; its components are lines of the same position."""
+
+    class Meta:
+        model = OrderBundle
         fields = ["position", "external_id", "sku", "name", "quantity", "unit_price", "discount",
-                  "tax", "total", "slices"]  # fmt: skip
+                  "tax", "total"]  # fmt: skip
         amounts = ("unit_price", "discount", "tax", "total")
 
 
+class GroupPart(serializers.ModelSerializer):
+    """One more destination; its address is part of the contact."""
+
+    pickup_location = serializers.CharField(
+        source="pickup_location.code", default=None, allow_null=True
+    )
+
+    class Meta:
+        model = DeliveryGroup
+        fields = ["key", "delivery", "pickup_location", "service", "wanted_on", "gift"]
+
+
+class HoldPart(serializers.ModelSerializer):
+    """Something that blocks the order, or did."""
+
+    class Meta:
+        model = Hold
+        fields = ["handle", "type", "reason", "blocks", "state", "placed_at", "release_at",
+                  "resolved_at"]  # fmt: skip
+
+
+class PaymentPart(InCurrency):
+    """Money of the order at one provider."""
+
+    class Meta:
+        model = Payment
+        fields = ["reference", "method", "state", "currency", "amount", "captured", "refunded",
+                  "charged_back", "created_at", "expires_at"]  # fmt: skip
+        amounts = ("amount", "captured", "refunded", "charged_back")
+
+
+class ShippedPart(serializers.Serializer):
+    """Units in a parcel."""
+
+    position = serializers.IntegerField(source="allocation.line.position")
+    sku = serializers.CharField(source="allocation.line.sku")
+    quantity = serializers.IntegerField()
+
+
+class ShipmentPart(serializers.Serializer):
+    """A parcel, or what was handed over in a store."""
+
+    carrier = serializers.CharField()
+    tracking_number = serializers.CharField()
+    tracking_status = serializers.CharField()
+    location = serializers.CharField(source="location.code")
+    shipped_at = serializers.DateTimeField()
+    delivered_at = serializers.DateTimeField(allow_null=True)
+    lines = ShippedPart(many=True)
+
+
+class NotePart(serializers.ModelSerializer):
+    """What somebody wrote on the order."""
+
+    class Meta:
+        model = OrderNote
+        fields = ["id", "text", "author", "at"]
+
+
+class EventRow(serializers.ModelSerializer):
+    """One line of the timeline; `sequence` counts up along an order, as in webhooks."""
+
+    sequence = serializers.IntegerField(source="pk")
+
+    class Meta:
+        model = OrderEvent
+        fields = ["sequence", "kind", "at", "actor", "data"]
+
+
+_ADDRESS = ["name", "phone", "line1", "line2", "city", "region", "postcode", "country"]
+
+
+class DestinationPart(serializers.ModelSerializer):
+    """Where a group of lines goes."""
+
+    class Meta:
+        model = DeliveryGroup
+        fields = ["key", *_ADDRESS, "gift_message"]
+
+
+class ContactPart(serializers.ModelSerializer):
+    """The personal data of the order; empty once it was erased."""
+
+    destinations = DestinationPart(source="order.delivery_groups", many=True)
+
+    class Meta:
+        model = OrderContact
+        fields = ["email", *_ADDRESS, "billing", "note", "gift_message", "destinations"]
+
+
 class OrderRow(InCurrency):
-    """An order in lists."""
+    """An order: its fields, or those that `fields` names, and what `include` names beside them."""
 
     number = serializers.CharField()
     channel = serializers.CharField(source="channel.code")
     fulfillment_status = serializers.SerializerMethodField()
+    payment_status = serializers.SerializerMethodField()
+    pickup_location = serializers.CharField(
+        source="pickup_location.code", default=None, allow_null=True
+    )
+    sold_at = serializers.CharField(source="sold_at.code", default=None, allow_null=True)
+    updated_at = serializers.DateTimeField(help_text="of its newest event")
+    lines = LineRow(many=True)
+    bundles = BundlePart(many=True)
+    groups = GroupPart(source="delivery_groups", many=True)
+    holds = HoldPart(many=True)
+    payments = PaymentPart(many=True)
+    shipments = ShipmentPart(source="parcels", many=True)
+    events = EventRow(many=True)
+    notes = NotePart(many=True)
+    contact = ContactPart(allow_null=True, default=None)
 
     class Meta:
         model = Order
-        fields = ["number", "external_id", "channel", "state", "fulfillment_status", "currency",
-                  "subtotal", "discount_total", "shipping_total", "tax_total", "total",
-                  "delivery", "service", "placed_at", "received_at", "promised_at", "closed_at",
-                  "test", "tags", "metadata"]  # fmt: skip
-        amounts = ("subtotal", "discount_total", "shipping_total", "tax_total", "total")
+        fields = ["number", "external_id", "channel", "source", "state", "fulfillment_status",
+                  "payment_status", "currency", "tax_included", "subtotal", "discount_total",
+                  "shipping_total", "tax_total", "total", "commission", "delivery", "service",
+                  "pickup_location", "sold_at", "ship_together", "gift", "wanted_on", "ship_by",
+                  "deliver_by", "placed_at", "received_at", "promised_at", "closed_at",
+                  "updated_at", "version", "risk", "findings", "test", "tags", "metadata",
+                  "lines", "bundles", "groups", "holds", "payments", "shipments", "events",
+                  "notes", "contact"]  # fmt: skip
+        amounts = ("subtotal", "discount_total", "shipping_total", "tax_total", "total",
+                   "commission")  # fmt: skip
+
+    def get_fields(self) -> dict[str, Any]:
+        fields = super().get_fields()
+        shape: Shape | None = self.context.get("shape")
+        if shape is None:
+            return fields
+        return {name: field for name, field in fields.items() if shape.has(name)}
 
     def get_fulfillment_status(self, order: Order) -> str:
         return queries.fulfillment_status(order.slice_states)  # type: ignore[attr-defined]
-
-
-class OrderDetail(OrderRow):
-    """An order with its lines, and where every unit of them is."""
-
-    lines = LineRow(many=True)
-    payment_status = serializers.SerializerMethodField()
-
-    class Meta(OrderRow.Meta):
-        fields = [*OrderRow.Meta.fields, "payment_status", "lines"]
 
     def get_payment_status(self, order: Order) -> str:
         return queries.payment_status(order)
 
 
-class EventRow(serializers.ModelSerializer):
-    """One line of the timeline."""
+FIELDS = [name for name in OrderRow.Meta.fields if name not in INCLUDES]
 
-    class Meta:
-        model = OrderEvent
-        fields = ["kind", "at", "actor", "data"]
+
+class SparseOrder(OpenApiSerializerExtension):
+    """In the OpenAPI document no field of an order is required: `fields` and `include` choose."""
+
+    target_class = "orders.api.rows.OrderRow"
+
+    def map_serializer(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        return {name: value for name, value in schema.items() if name != "required"}

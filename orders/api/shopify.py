@@ -38,7 +38,7 @@ class ShopifyOrderView(APIView):
                 parse_json(body), pickup_locations=_pickup_codes()
             )
         except CannotMap as error:
-            rows = [(_pointer(p.field), "cannot_map", p.reason) for p in error.problems]
+            rows = [(p.pointer, "cannot_map", p.reason) for p in error.problems]
             raise Problems("cannot_map", rows, status_code=422) from error
         return take(request, channel, validated(data), source="shopify")
 
@@ -46,8 +46,3 @@ class ShopifyOrderView(APIView):
 def _pickup_codes() -> dict[str, str]:
     """Shopify names a pick-up location; ours are found by that name."""
     return dict(Location.objects.filter(can_pickup=True, active=True).values_list("name", "code"))
-
-
-def _pointer(path: str) -> str:
-    """The JSON pointer of a connector's path: line_items[1].sku is /line_items/1/sku."""
-    return "/" + path.replace("[", "/").replace("]", "").replace(".", "/")

@@ -10,9 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from config.api import Conflict, Problems, idempotent
-from orders import capture, lifecycle
+from orders import capture, inbound
 from orders.api.rows import answer, answer_again
-from orders.models import Order, SalesChannel
+from orders.models import InboundOrder, Order, SalesChannel
 
 
 @contextmanager
@@ -24,8 +24,6 @@ def domain_errors() -> Iterator[None]:
         raise Problems("insufficient_stock", _rows(error), status_code=409) from error
     except capture.Refused as error:
         raise Problems("invalid", _rows(error), status_code=400) from error
-    except lifecycle.NothingToCancel as error:
-        raise Conflict(str(error), "nothing_to_cancel") from error
 
 
 def _rows(error: capture.Refused) -> list[tuple[str, str, str]]:
@@ -48,14 +46,11 @@ def take(
             return idempotent(request, effect)
     except capture.AlreadyPlaced as known:
         if not known.same:
+            inbound.keep(  # a person picks
+                channel=channel, source=source, external_id=known.external_id,
+                kind=InboundOrder.Kind.DIFFERS, document=order, problems=[], order=known.order_id,
+            )  # fmt: skip
             raise Conflict(
                 f"Order {known.external_id} was placed before with other content.", "order_differs"
             ) from known
         return Response(answer_again(Order.objects.get(pk=known.order_id)))
-    except Problems:
-        # What was fine when it was placed is answered as placed, whatever was switched off since.
-        same = Order.objects.filter(channel=channel, external_id=order["external_id"],
-                                    payload_hash=capture.payload_hash(order)).first()  # fmt: skip
-        if same is None:
-            raise
-        return Response(answer_again(same))

@@ -62,13 +62,20 @@ def _put(supply: int, *, cause: str, event: str, **more: Any) -> None:
     outbox.put(topic=TOPIC, subject=supply, cause=cause, payload={"event": event, **more})
 
 
+# The only stock point of what the customer collects.
+_PICKED_UP_AT = """
+    CASE WHEN coalesce(g.delivery, o.delivery) = 'pickup'
+         THEN coalesce(g.pickup_location_id, o.pickup_location_id) END
+"""
 # Units that wait for supplies of a product, with what decides where they may come from.
-_CLAIMS = """
-SELECT a.id, r.supply_id, c.pool_id, CASE WHEN o.delivery = 'pickup' THEN o.pickup_location_id END
+_CLAIMS = f"""
+SELECT a.id, r.supply_id, c.pool_id, {_PICKED_UP_AT}
   FROM inventory_supply s
   JOIN inventory_reservation r ON r.supply_id = s.id
   JOIN orders_allocation a ON a.reservation_id = r.id
   JOIN orders_order o ON o.id = a.order_id
+  JOIN orders_orderline n ON n.id = a.line_id
+  LEFT JOIN orders_deliverygroup g ON g.id = n.group_id
   JOIN orders_saleschannel c ON c.id = o.channel_id
  WHERE s.product_id = %(product)s AND s.state = 'open'
    AND (%(supply)s::bigint IS NULL OR s.id = %(supply)s)
@@ -82,10 +89,11 @@ def _claims(product: int, *, supply: int | None = None, newest: bool = False) ->
 
 
 # Unfillable units without any claim, of channels that promise what is on its way.
-_HOPELESS = """
-SELECT a.id, NULL, c.pool_id, CASE WHEN o.delivery = 'pickup' THEN o.pickup_location_id END
+_HOPELESS = f"""
+SELECT a.id, NULL, c.pool_id, {_PICKED_UP_AT}
   FROM orders_allocation a
   JOIN orders_orderline n ON n.id = a.line_id AND n.product_id = %(product)s
+  LEFT JOIN orders_deliverygroup g ON g.id = n.group_id
   JOIN orders_order o ON o.id = a.order_id AND o.state = 'open'
   JOIN orders_saleschannel c ON c.id = o.channel_id AND c.on_shortage <> 'refuse'
  WHERE a.state = 'queued' AND a.queue = 'unfillable' AND a.reservation_id IS NULL

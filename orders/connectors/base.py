@@ -27,6 +27,16 @@ class Problem:
         said = f" ({self.value})" if self.value else ""
         return f"{where}{said}: {self.reason}"
 
+    @property
+    def pointer(self) -> str:
+        """The JSON pointer of the path: line_items[1].sku is /line_items/1/sku."""
+        return "/" + self.field.replace("[", "/").replace("]", "").replace(".", "/")
+
+    @property
+    def words(self) -> str:
+        """The reason with the value that stands there."""
+        return f"{self.value}: {self.reason}" if self.value else self.reason
+
 
 class CannotMap(Exception):
     """An order, or a whole file, cannot be mapped; `problems` has every reason that was found.

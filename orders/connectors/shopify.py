@@ -1,6 +1,5 @@
 """What Shopify means, in webhooks and exports alike: payment status, pick-up, service, tags."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -22,9 +21,6 @@ _CLOSED = {
 _PAID = ("paid", "partially_paid", "partially_refunded")
 _OPEN = ("pending", "authorized", *_PAID)
 
-_EXPRESS = re.compile(
-    r"\b(?:express|expr[eè]s|espresso|overnight|next[ -]?day|same[ -]?day|24 ?h|urgent)\b", re.I
-)
 # How pick-up apps write down in the order's attributes what Shopify has no field for.
 _METHOD = "checkout-method"
 _PICKUP_PLACE = ("pickup-location-id", "pickup-location-company")
@@ -100,7 +96,7 @@ def delivery(shipping: Shipping, *, locations: Mapping[str, str]) -> dict[str, A
     named after the store. Pick-up apps write `Checkout-Method: pickup` into the attributes instead.
     `locations` translates the store's name at Shopify into our stock point's code.
     """
-    service = "express" if any(_EXPRESS.search(name) for name in shipping.names) else "standard"
+    service = values.service(*shipping.names)
     places = _pickup_places(shipping)
     if places:
         code = next((locations[place] for place in places if place in locations), places[0])

@@ -18,6 +18,9 @@ _AMBIGUOUS = re.compile(r"-?\d{1,3}(?:[.,]\d{3}){1,3}")
 _GROUPING = re.compile(r"(?<=\d)[\s\u00a0\u202f'’](?=\d{3})")
 _COUNTRY = re.compile(r"[A-Za-z]{2}")
 _SPACED_OFFSET = re.compile(r"(\d) (?:(UTC)|([+-]\d{2}:?\d{2}))$")
+_EXPRESS = re.compile(
+    r"\b(?:express|expr[eè]s|espresso|overnight|next[ -]?day|same[ -]?day|24 ?h|urgent)\b", re.I
+)
 _SCIENTIFIC = re.compile(r"\d(?:[.,]\d+)?[eE]\+\d{1,3}")
 
 
@@ -101,6 +104,11 @@ def unusable(text: str) -> str:
     if any("\ud800" <= character <= "\udfff" for character in text):
         return "contains bytes that are not text; save the file as UTF-8"
     return ""
+
+
+def service(*names: str) -> str:
+    """Our service level of a shipping method's names: express or standard."""
+    return "express" if any(_EXPRESS.search(name) for name in names) else "standard"
 
 
 def one_line(text: str) -> str:

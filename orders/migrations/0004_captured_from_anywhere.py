@@ -41,6 +41,10 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterModelOptions(
+            name='allocation',
+            options={'permissions': [('cancel_anyway', "Can cancel without the warehouse's answer")], 'verbose_name': 'slice'},
+        ),
         migrations.CreateModel(
             name='Adjustment',
             fields=[
@@ -303,8 +307,13 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='allocation',
+            name='cancel_quantity',
+            field=models.PositiveIntegerField(db_default=0, default=0, help_text='how many units it was asked to let go'),
+        ),
+        migrations.AddField(
+            model_name='allocation',
             name='cancel_reason',
-            field=models.CharField(blank=True, db_default='', default='', max_length=200),
+            field=models.CharField(blank=True, db_default='', default='', help_text='as orders/cancellation.py', max_length=20),
         ),
         migrations.AddField(
             model_name='allocation',
@@ -520,13 +529,17 @@ class Migration(migrations.Migration):
             model_name='allocation',
             index=models.Index(condition=models.Q(('cancel_requested_at__isnull', False)), fields=['cancel_requested_at'], name='allocation_cancel_asked'),
         ),
+        migrations.AddConstraint(
+            model_name='allocation',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('cancel_quantity', 0), ('cancel_requested_at', None)), models.Q(('cancel_quantity__gt', 0), ('cancel_quantity__lte', models.F('quantity')), ('cancel_requested_at__isnull', False)), _connector='OR'), name='allocation_cancel_asked_of_some'),
+        ),
         migrations.AddIndex(
             model_name='hold',
             index=models.Index(condition=models.Q(('release_at__isnull', False), ('state', 'open')), fields=['release_at'], name='hold_release'),
         ),
         migrations.AddIndex(
             model_name='ordercontact',
-            index=models.Index(fields=['email'], name='contact_email', opclasses=['text_pattern_ops']),
+            index=models.Index(fields=['email', '-order'], name='contact_email', opclasses=['text_pattern_ops', 'int8_ops']),
         ),
         migrations.AddIndex(
             model_name='ordercontact',
@@ -691,7 +704,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='webhookdelivery',
             name='event',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='orders.orderevent'),
+            field=models.ForeignKey(blank=True, help_text='empty: a test', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='orders.orderevent'),
         ),
         migrations.AddField(
             model_name='webhookendpoint',
@@ -729,7 +742,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='inboundorder',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'open')), fields=('channel', 'external_id', 'digest'), name='inbound_open_once'),
+            constraint=models.UniqueConstraint(fields=('channel', 'external_id', 'digest'), name='inbound_once'),
         ),
         migrations.AddConstraint(
             model_name='orderbundle',
@@ -776,13 +789,62 @@ class Migration(migrations.Migration):
             model_name='webhookdelivery',
             index=models.Index(fields=['endpoint', '-id'], name='webhook_delivery_log'),
         ),
+        migrations.AlterField(
+            model_name='order',
+            name='channel',
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='orders', to='orders.saleschannel'),
+        ),
+        migrations.AddIndex(
+            model_name='order',
+            index=models.Index(fields=['channel', '-id'], name='order_list'),
+        ),
+        migrations.AddIndex(
+            model_name='order',
+            index=models.Index(fields=['channel', 'source', '-id'], name='order_source'),
+        ),
+        migrations.AddIndex(
+            model_name='order',
+            index=models.Index(fields=['channel', 'total'], name='order_total'),
+        ),
+        migrations.AddIndex(
+            model_name='order',
+            index=models.Index(condition=models.Q(('delivery', 'ship'), _negated=True), fields=['channel', 'delivery', '-id'], name='order_not_shipped'),
+        ),
+        migrations.AddIndex(
+            model_name='order',
+            index=models.Index(condition=models.Q(('test', True)), fields=['channel', '-id'], name='order_test'),
+        ),
+        migrations.AddIndex(
+            model_name='order',
+            index=django.contrib.postgres.indexes.BrinIndex(autosummarize=True, fields=['received_at'], name='order_received'),
+        ),
+        migrations.AddIndex(
+            model_name='order',
+            index=django.contrib.postgres.indexes.BrinIndex(autosummarize=True, fields=['promised_at'], name='order_promised', pages_per_range=16),
+        ),
+        migrations.AddIndex(
+            model_name='order',
+            index=django.contrib.postgres.indexes.GinIndex(condition=models.Q(('tags', []), _negated=True), fields=['tags'], name='order_tags'),
+        ),
+        migrations.AddIndex(
+            model_name='webhookdelivery',
+            index=models.Index(condition=models.Q(('state', 'pending')), fields=['endpoint', 'id'], name='webhook_delivery_open'),
+        ),
+        migrations.AddIndex(
+            model_name='webhookdelivery',
+            index=django.contrib.postgres.indexes.BrinIndex(autosummarize=True, fields=['created_at'], name='webhook_delivery_age'),
+        ),
         migrations.AddConstraint(
             model_name='webhookdelivery',
             constraint=models.UniqueConstraint(fields=('endpoint', 'event'), name='webhook_delivery_once'),
         ),
         migrations.AddIndex(
             model_name='ordercontact',
-            index=models.Index(condition=models.Q(('phone_key', ''), _negated=True), fields=['phone_key'], name='contact_phone', opclasses=['text_pattern_ops']),
+            index=models.Index(condition=models.Q(('phone_key', ''), _negated=True), fields=['phone_key', '-order'], name='contact_phone', opclasses=['text_pattern_ops', 'int8_ops']),
+        ),
+        migrations.AddIndex(
+            model_name='ordercontact',
+            index=models.Index(django.db.models.functions.text.Lower('line1'), models.F('postcode'), models.OrderBy(models.F('order'), descending=True), condition=models.Q(('line1', ''), _negated=True), name='contact_address'),
         ),
         migrations.RunSQL(FIRST_ENTRIES, migrations.RunSQL.noop),
     ]

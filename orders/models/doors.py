@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -118,10 +119,9 @@ class InboundOrder(models.Model):
         verbose_name_plural = "orders not taken"
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["channel", "external_id", "digest"], condition=Q(state="open"),
-                name="inbound_open_once",
+                fields=["channel", "external_id", "digest"], name="inbound_once"
             )
-        ]  # fmt: skip
+        ]
         indexes: ClassVar = [
             models.Index(fields=["last_at"], condition=Q(state="open"), name="inbound_open")
         ]
@@ -167,7 +167,10 @@ class WebhookDelivery(models.Model):
     endpoint = models.ForeignKey(
         WebhookEndpoint, on_delete=models.CASCADE, related_name="deliveries"
     )
-    event = models.ForeignKey(OrderEvent, on_delete=models.CASCADE, related_name="deliveries")
+    event = models.ForeignKey(
+        OrderEvent, null=True, blank=True, on_delete=models.CASCADE, related_name="deliveries",
+        help_text="empty: a test",
+    )  # fmt: skip
     state = models.CharField(max_length=7, choices=State, default=State.PENDING)
     attempts = models.PositiveIntegerField(default=0)
     status = models.PositiveSmallIntegerField(null=True, blank=True, help_text="last HTTP status")
@@ -183,6 +186,12 @@ class WebhookDelivery(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["endpoint", "-id"], name="webhook_delivery_log"),
+            models.Index(
+                fields=["endpoint", "id"],
+                condition=Q(state="pending"),
+                name="webhook_delivery_open",
+            ),
+            BrinIndex(fields=["created_at"], name="webhook_delivery_age", autosummarize=True),
         ]
 
     def __str__(self) -> str:

@@ -6,11 +6,11 @@ An order's fulfillment and payment statuses are computed (orders/queries.py), ne
 from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.contrib.postgres.search import SearchVector
 from django.db import models
 from django.db.models import F, Q, Value
-from django.db.models.functions import Reverse
+from django.db.models.functions import Lower, Reverse
 from django.utils import timezone
 
 from inventory.models import Location, Product
@@ -64,7 +64,9 @@ class Order(models.Model):
         PICKUP = "pickup", "pick up in store"
         SHIP_TO_STORE = "ship_to_store", "ship to store"
 
-    channel = models.ForeignKey(SalesChannel, on_delete=models.PROTECT, related_name="orders")
+    channel = models.ForeignKey(
+        SalesChannel, on_delete=models.PROTECT, related_name="orders", db_index=False
+    )
     external_id = models.CharField(max_length=100)
     customer = models.ForeignKey(
         Customer, null=True, blank=True, on_delete=models.PROTECT, related_name="orders"
@@ -138,6 +140,23 @@ class Order(models.Model):
             models.Index(fields=["external_id"]),
             models.Index(fields=["customer"]),
             models.Index(fields=["placed_at"], condition=Q(state="open"), name="order_open"),
+            models.Index(fields=["channel", "-id"], name="order_list"),
+            models.Index(fields=["channel", "source", "-id"], name="order_source"),
+            models.Index(fields=["channel", "total"], name="order_total"),
+            models.Index(
+                fields=["channel", "delivery", "-id"],
+                condition=~Q(delivery="ship"),
+                name="order_not_shipped",
+            ),
+            models.Index(fields=["channel", "-id"], condition=Q(test=True), name="order_test"),
+            BrinIndex(fields=["received_at"], name="order_received", autosummarize=True),
+            BrinIndex(
+                fields=["promised_at"],
+                name="order_promised",
+                autosummarize=True,
+                pages_per_range=16,
+            ),
+            GinIndex(fields=["tags"], condition=~Q(tags=[]), name="order_tags"),
         ]
 
     def __str__(self) -> str:
@@ -179,10 +198,18 @@ class OrderContact(models.Model):
 
     class Meta:
         indexes: ClassVar = [
-            models.Index(fields=["email"], name="contact_email", opclasses=["text_pattern_ops"]),
+            # Ended by the order, newest first: checks look at a person's newest orders only.
             models.Index(
-                fields=["phone_key"], name="contact_phone", opclasses=["text_pattern_ops"],
-                condition=~Q(phone_key=""),
+                fields=["email", "-order"], name="contact_email",
+                opclasses=["text_pattern_ops", "int8_ops"],
+            ),
+            models.Index(
+                fields=["phone_key", "-order"], name="contact_phone",
+                opclasses=["text_pattern_ops", "int8_ops"], condition=~Q(phone_key=""),
+            ),
+            models.Index(
+                Lower("line1"), "postcode", F("order").desc(), name="contact_address",
+                condition=~Q(line1=""),
             ),
             GinIndex(SearchVector("name", config="simple"), name="contact_name"),
         ]  # fmt: skip

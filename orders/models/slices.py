@@ -63,7 +63,12 @@ class Allocation(models.Model):
     cancel_requested_at = models.DateTimeField(
         null=True, blank=True, help_text="the WMS or 3PL was asked to let go of it"
     )
-    cancel_reason = models.CharField(max_length=200, blank=True, default="", db_default="")
+    cancel_quantity = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="how many units it was asked to let go"
+    )
+    cancel_reason = models.CharField(
+        max_length=20, blank=True, default="", db_default="", help_text="as orders/cancellation.py"
+    )
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL,
         help_text="who looks after it while it waits",
@@ -90,6 +95,18 @@ class Allocation(models.Model):
                 | Q(reservation=None),
                 name="allocation_ended_holds_nothing",
             ),
+            models.CheckConstraint(
+                condition=Q(cancel_quantity=0, cancel_requested_at=None)
+                | Q(
+                    cancel_requested_at__isnull=False,
+                    cancel_quantity__gt=0,
+                    cancel_quantity__lte=models.F("quantity"),
+                ),
+                name="allocation_cancel_asked_of_some",
+            ),
+        ]
+        permissions: ClassVar = [
+            ("cancel_anyway", "Can cancel without the warehouse's answer"),
         ]
         indexes: ClassVar = [
             models.Index(

@@ -12,6 +12,10 @@ from typing import Any
 from django.db.models import F, Sum, TextChoices
 from django.utils import timezone
 
+from inventory.models import Location
+from orders import cancellation, payments
+from orders.destinations import Destination
+from orders.editing import sheet as editing
 from orders.lifecycle import LEFT
 from orders.models import Allocation, Order, OrderContact, Refund
 from orders.money import in_words
@@ -58,7 +62,27 @@ def confirmation(order: Order, _payload: Payload) -> Facts:
         "promise": _promise(order),
         "waiting": any(state == S.QUEUED and claim is None for state, claim, _ in slices),
         "later": _later(order) if any(queue == BACKORDER for _, _, queue in slices) else [],
+        "elsewhere": _elsewhere(order),
     }
+
+
+def _elsewhere(order: Order) -> list[Facts]:
+    """What goes to other destinations than the order's own."""
+    groups = order.delivery_groups.select_related("pickup_location").prefetch_related("lines")
+    return [
+        {
+            "items": [_item(line.quantity, line.name) for line in group.lines.all()],
+            "address": _address(Destination(order, group)),
+        }
+        for group in groups.order_by("id")
+    ]
+
+
+def _address(to: Destination) -> list[str]:
+    """The lines of where something goes: an address, or the store where it is collected."""
+    if to.place is not None:
+        return [words.one_line(to.place.name), *words.address(to.place)]
+    return words.address(to.contact, name=to.contact.name) if to.contact else []
 
 
 def _later(order: Order) -> list[Facts]:
@@ -67,12 +91,41 @@ def _later(order: Order) -> list[Facts]:
     return _units(order, [S.QUEUED], queue=BACKORDER) if rest.exists() else []
 
 
+def changed(order: Order, payload: Payload) -> Facts:
+    """The order as it is now, and what the change does to price and day."""
+    if order.version != payload["version"]:
+        raise NotSent(Reason.OUTDATED, "it was changed again since")
+    told = order.changes.get(pk=payload["change"]).preview
+    sheet = editing.read(order)
+    items = [item for item in sheet.items.values() if item.units]
+    later = (told["promised_after"] or "") > (told["promised_before"] or "")
+    difference, now = Decimal(told["difference"]), told["after"]
+    return {
+        "items": [
+            _item(item.units, item.head.name,
+                  in_words(sheet.amounts(item).total, order.currency))
+            for item in items
+        ],
+        "shipping": in_words(Decimal(now["shipping"]), order.currency),
+        "total": in_words(Decimal(now["total"]), order.currency),
+        "more": in_words(difference, order.currency) if difference > 0 else "",
+        "less": in_words(-difference, order.currency) if difference < 0 else "",
+        "promise": _promise(order),
+        "later": later,
+    }  # fmt: skip
+
+
 def shipped(order: Order, payload: Payload) -> Facts:
     """One parcel on its way: what is in it, its tracking number, which of how many it is."""
     facts, parcel = _parcel(order, payload["parcel"])
     if parcel.delivered_at is not None:
         raise NotSent(Reason.OUTDATED, "the parcel has been delivered")
-    return facts | {"promise": _promise(order)}
+    to = parcel.fulfillment_order.destination
+    return facts | {
+        "promise": _promise(order),
+        "address": _address(to),
+        "store": words.one_line(to.place.name) if to.place else "",
+    }
 
 
 def delivered(order: Order, payload: Payload) -> Facts:
@@ -100,14 +153,26 @@ def _parcel(order: Order, parcel_id: int) -> tuple[Facts, Any]:
     return facts, parcel
 
 
-def pickup_ready(order: Order, _payload: Payload) -> Facts:
+def pickup_ready(order: Order, payload: Payload) -> Facts:
     """What can be collected, where, and when that place is open."""
-    ready = _units(order, [S.READY])
-    if not ready or order.pickup_location is None:
+    work = order.fulfillment_orders.select_related("location").get(pk=payload["fulfillment_order"])
+    ready = _units(order, [S.READY], location=work.location)
+    if not ready:
         raise NotSent(Reason.OUTDATED, "nothing waits for the customer any more")
-    place = order.pickup_location
+    return _at_counter(work.location, ready)
+
+
+def store_ready(order: Order, payload: Payload) -> Facts:
+    """The same of a parcel that was sent to the store."""
+    facts, parcel = _parcel(order, payload["parcel"])
+    if parcel.delivered_at is not None:
+        raise NotSent(Reason.OUTDATED, "the parcel has been collected")
+    return _at_counter(parcel.destination, facts["items"])
+
+
+def _at_counter(place: Location, items: list[Facts]) -> Facts:
     return {
-        "items": ready,
+        "items": items,
         "place": words.one_line(place.name),
         "place_address": words.address(place),
         "opening_hours": words.opening_hours(place.opening_hours),
@@ -116,6 +181,8 @@ def pickup_ready(order: Order, _payload: Payload) -> Facts:
 
 def promise_changed(order: Order, payload: Payload) -> Facts:
     """The new day, and what of the order waits for it."""
+    if "change" in payload:
+        raise NotSent(Reason.OUTDATED, "the message about the change says it")
     waiting = _units(order, [S.QUEUED], queue=BACKORDER)
     now = order.promised_at and order.promised_at.isoformat()
     said = datetime.fromisoformat(payload["promised_at"])
@@ -131,11 +198,14 @@ def promise_changed(order: Order, payload: Payload) -> Facts:
     }
 
 
-def canceled(order: Order, _payload: Payload) -> Facts:
-    """What does not come any more, and whether money goes back."""
+def canceled(order: Order, payload: Payload) -> Facts:
+    """What does not come any more and why, what stays, and whether money goes back."""
+    kept = _units(order, [state for state in S.values if state != S.CANCELED])
     return {
-        "items": _units(order, [S.CANCELED]),
-        "kept": _units(order, [state for state in S.values if state != S.CANCELED]),
+        "items": _units(order, [S.CANCELED], pk__in=payload["slices"]),
+        "kept": kept,
+        "part": "Part of your" if kept else "Your",
+        "why": cancellation.TOLD.get(payload["reason"], ""),
         "money_back": order.payments.filter(refunded__gt=0).exists(),
     }
 
@@ -172,6 +242,29 @@ def refund(order: Order, payload: Payload) -> Facts:
             (words.one_line(r.payment.method), in_words(r.amount, r.currency)) for r in good
         ],
     }
+
+
+def payment_problem(order: Order, payload: Payload) -> Facts:
+    """A payment brought no money, and what has not left waits for it."""
+    payment = order.payments.get(pk=payload["payment"])
+    return _to_pay(order) | {"method": words.one_line(payment.method)}
+
+
+def payment_due(order: Order, payload: Payload) -> Facts:
+    """What a change of the order made it dearer is to be paid."""
+    facts = _to_pay(order)
+    if facts["owed"] != in_words(Decimal(payload["amount"]), order.currency):
+        raise NotSent(Reason.OUTDATED, f"it is {facts['owed']} now")
+    return facts
+
+
+def _to_pay(order: Order) -> Facts:
+    owed = payments.balance(order)
+    if owed <= 0:
+        raise NotSent(Reason.OUTDATED, "it has been paid")
+    if not order.allocations.exclude(state__in=GONE).exists():
+        raise NotSent(Reason.OUTDATED, "every unit has left or was canceled")
+    return {"owed": in_words(owed, order.currency)}
 
 
 def common(order: Order, contact: OrderContact | None, *, company: str, link: str) -> Facts:

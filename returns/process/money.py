@@ -139,7 +139,7 @@ def refund(
     shipping: of the order's shipping, on top. without_goods: why staff refund everything that was
     announced although it is not here. A return is refunded once; asked again with the same figures
     it is answered as it is. Raises a Refused, IllegalMove, orders.payments.OverRefund when less is
-    left of what was captured, or Return.DoesNotExist.
+    left of what was captured, RefundOnHold, or Return.DoesNotExist.
     """
     with transaction.atomic():
         rma = locked(return_id)

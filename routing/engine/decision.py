@@ -69,6 +69,13 @@ class Found(NamedTuple):
 
 
 def _search(model: CostModel, policy: Policy) -> Found:
+    found = _cheapest(model, policy)
+    if policy.whole and not np.array_equal(sum(found.draft.values()), model.quantity):
+        return Found(draft={}, is_exact=found.is_exact)
+    return found
+
+
+def _cheapest(model: CostModel, policy: Policy) -> Found:
     wanted = np.minimum(model.quantity, model.usable.sum(axis=0))
     if not wanted.any():
         return Found(draft={}, is_exact=True)
@@ -178,6 +185,8 @@ def _why(model: CostModel, column: int, *, anything_sent: bool) -> str:
     asked = max(model.quantity[model.products[product]].sum(), line.quantity)
     if min(float(usable), float(model.free_of(product).sum())) < asked:
         return explain.NOT_ENOUGH
+    if policy.whole:
+        return explain.NOT_TOGETHER
     if policy.min_part_value is not None and not (anything_sent and policy.max_parcels):
         return explain.PART_TOO_SMALL
     return explain.TOO_MANY_PARCELS if policy.max_parcels else explain.NOT_ENOUGH

@@ -11,6 +11,7 @@ NOT_ENOUGH = "not_enough"
 RULED_OUT = "ruled_out"
 TOO_MANY_PARCELS = "too_many_parcels"
 PART_TOO_SMALL = "part_too_small"
+NOT_TOGETHER = "not_together"
 
 UNFILLED = {
     NO_STOCK: "no point has it free",
@@ -18,6 +19,7 @@ UNFILLED = {
     RULED_OUT: "the points that have it may not send it",
     TOO_MANY_PARCELS: "it would take more parcels than allowed",
     PART_TOO_SMALL: "it would be split into parts worth less than allowed",
+    NOT_TOGETHER: "no point has everything that is to leave together",
 }
 
 CENT = Decimal("0.01")

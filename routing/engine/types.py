@@ -110,7 +110,8 @@ class Policy:
     parcel, times the candidate's refusal rate. `min_free_units`: a point with fewer free units of
     a product is left out for its lines (its count is not to be trusted). `min_part_value`: when
     what can be sent does not go in one parcel, each parcel must be worth at least this, and so
-    must be what stays behind of it; else nothing is sent.
+    must be what stays behind of it; else nothing is sent. `whole`: everything is sent, or
+    nothing.
     """
 
     economic: float = 1.0
@@ -128,6 +129,7 @@ class Policy:
     refusal_cost: Decimal = NOTHING
     min_part_value: Decimal | None = None
     min_free_units: int = 0
+    whole: bool = False
 
     def __post_init__(self) -> None:
         for name in ("economic", "ecological", "logistical", "retail"):

@@ -51,6 +51,7 @@ def measure(only: str) -> Figures:
         "feeds": feeds.figures,
         "routing": routing.figures,
         "capture": capture.figures,
+        "history": capture.history_figures,
     }
     figures: Figures = {}
     for name, part in parts.items():

@@ -17,13 +17,17 @@ from django.test.utils import CaptureQueriesContext
 
 from inventory import ledger
 from inventory.models import Location, Product
-from tests.benchmarks.clients import client, payload
+from tests.benchmarks.clients import bulk_client, client, payload
+from tests.benchmarks.history import fill
 from tests.benchmarks.processes import backends, cpu_seconds, dsn, memory_mb
 from tests.benchmarks.raw import raw_orders
+from tests.benchmarks.raw_bulk import raw_batches
 
 ROUNDS = 3
 SECONDS = 6.0
 PORT = 18000
+BATCH = 500
+FEW, MANY = 10_000, 1_000_000  # orders of history
 
 
 def run_clients(count: int, target: object, *args: object) -> list:
@@ -46,6 +50,7 @@ def figures() -> dict[str, float]:
     counted = _statements(keys["web"], baskets[0])
     server = _serve()
     try:
+        fill(FEW)
         rounds = [_round(keys["web"], baskets, server) for _ in range(ROUNDS)]
     finally:
         server.terminate()
@@ -100,7 +105,11 @@ def _round(key: str, baskets: list[list[str]], server: subprocess.Popen) -> dict
     one = _load(1, key, baskets, web)
     four = _load(4, key, baskets, web)
     raw = sum(run_clients(4, raw_orders, dsn(), SECONDS)) / SECONDS
+    bulk, bulk_raw = _bulk(key, baskets), _bulk_raw()
     return {
+        "capture.bulk.orders_per_s": bulk,
+        "capture.bulk.raw_per_s": bulk_raw,
+        "capture.bulk.raw_ratio": bulk / bulk_raw,
         "capture.cpu_ms": one["cpu_ms"],
         "capture.cpu_ms.app": one["app_ms"],
         "capture.cpu_ms.postgres": one["pg_ms"],
@@ -114,6 +123,19 @@ def _round(key: str, baskets: list[list[str]], server: subprocess.Popen) -> dict
         "capture.raw_ratio": four["per_s"] / raw,
         "web.peak_mb": memory_mb(web),
     }
+
+
+def _bulk(key: str, baskets: list[list[str]]) -> float:
+    """Orders per second of two closed-loop channels that post 500 a call."""
+    run_clients(2, bulk_client, PORT, key, baskets, BATCH, 1.0)
+    found = run_clients(2, bulk_client, PORT, key, baskets, BATCH, SECONDS)
+    assert not any(refused for _, _, refused, _ in found), "orders were refused"
+    return sum(created for created, *_ in found) / max(seconds for _, seconds, *_ in found)
+
+
+def _bulk_raw() -> float:
+    found = run_clients(2, raw_batches, dsn(), BATCH, SECONDS)
+    return sum(written for written, _ in found) / max(seconds for _, seconds in found)
 
 
 def _load(
@@ -133,4 +155,31 @@ def _load(
         "app_ms": app / len(times) * 1000,
         "pg_ms": database / len(times) * 1000,
         "cpu_ms": (app + database) / len(times) * 1000,
+    }
+
+
+def history_figures() -> dict[str, float]:
+    """The same orders on 10 thousand and on a million of history: one of it over the other."""
+    keys = json.loads((settings.VAR_DIR / "demo.json").read_text())["channels"]
+    baskets = _baskets()
+    server = _serve()
+    try:
+        found = []
+        for orders in (FEW, MANY):
+            fill(orders)
+            web = [psutil.Process(server.pid), *psutil.Process(server.pid).children()]
+            rounds = [
+                (_load(4, keys["web"], baskets, web)["per_s"], _bulk(keys["web"], baskets))
+                for _ in range(ROUNDS)
+            ]
+            found.append([statistics.median(figures) for figures in zip(*rounds, strict=True)])
+    finally:
+        server.terminate()
+        server.wait(20)
+    few, many = found
+    return {
+        "capture.history_ratio": many[0] / few[0],
+        "capture.bulk.history_ratio": many[1] / few[1],
+        "capture.history.per_s": many[0],
+        "capture.history.bulk_per_s": many[1],
     }

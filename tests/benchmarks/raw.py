@@ -50,7 +50,11 @@ SELECT l, %s, 1, 'queued', 'routing', '', %s, r, 0, now()
   FROM unnest(%s::bigint[], %s::bigint[]) AS u(l, r)"""
 PAYMENT = """INSERT INTO orders_payment (order_id, reference, method, state, currency, amount,
     captured, refunded, created_at) VALUES (%s, 'p', 'card', 'captured', 'EUR', 34.9, 34.9, 0,
-    now())"""
+    now()) RETURNING id"""
+ENTRIES = """INSERT INTO orders_paymententry (payment_id, kind, state, amount, key,
+    provider_reference, created_at, done_at, error, actor)
+SELECT %s, k, 'done', 34.9, k || ':' || %s, 'p', now(), now(), '', 'raw'
+  FROM unnest(ARRAY['authorize', 'capture']) AS u(k)"""
 EVENT = """INSERT INTO orders_orderevent (order_id, kind, at, actor, data)
 VALUES (%s, 'order.received', now(), 'raw', '{}') RETURNING id"""
 WORK = """INSERT INTO config_outboxrow (topic, subject, cause, payload, created_at, next_at,
@@ -92,6 +96,7 @@ def _order(
         claims = [row[0] for row in db.execute(CLAIMS, [place, order, ids]).fetchall()]
         db.execute(MOVEMENTS, [place, order, ids])
         db.execute(SLICES, [order, place, lines, claims])
-        db.execute(PAYMENT, [order])
+        payment = db.execute(PAYMENT, [order]).fetchone()[0]  # type: ignore[index]
+        db.execute(ENTRIES, [payment, payment])
         event = db.execute(EVENT, [order]).fetchone()[0]  # type: ignore[index]
         db.execute(WORK, [order, f"event:{event}"])

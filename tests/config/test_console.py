@@ -16,7 +16,7 @@ from config.demo.company import ROLES
 from config.models import Job, JobRun, OutboxRow
 from config.site import level
 from inventory.models import Stock, StockMovement
-from orders import lifecycle, stages
+from orders import cancellation, holds, stages
 from orders.models import Allocation, Hold, Order, OrderEvent, Refund
 from reports import figures
 from tests.returns import journeys
@@ -33,7 +33,7 @@ FACTS = {
 
 
 def hold(order, blocks=("route", "ship")) -> Hold:
-    return lifecycle.hold(
+    return holds.place(
         order_id=order.pk, type="manual", handle="h", reason="call first", blocks=blocks,
         actor="sam",
     )  # fmt: skip
@@ -53,7 +53,7 @@ def some_orders(company, count: int) -> list[Order]:
             if i == 0:
                 journeys.arrive(rma, company.locations["LYON"], TEE=1)
         if i % 6 == 2:
-            lifecycle.cancel(order_id=order.pk, reason="changed mind", actor="sam")
+            cancellation.cancel(order_id=order.pk, reason="customer", actor="sam")
         if i % 6 == 3:
             hold(order)
         if i % 6 == 4:

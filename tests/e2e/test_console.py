@@ -4,7 +4,7 @@ import pytest
 
 from config import outbox
 from fulfillment.models import FulfillmentOrder
-from orders import lifecycle
+from orders import holds
 from tests.fulfillment.stage import until
 from tests.returns import journeys
 
@@ -29,7 +29,7 @@ def story(live_company, django_user_model):
     blocked = live_company.place(("CAP", 1))
     held = {"type": "manual", "handle": "h", "reason": "The customer asked us to call first",
             "blocks": ["route", "ship"], "actor": "ada"}  # fmt: skip
-    lifecycle.hold(order_id=blocked.pk, **held)
+    holds.place(order_id=blocked.pk, **held)
     live_company.place(("SOLD", 1))
     outbox.drain("route")
     live_company.place(("MUG", 2))

@@ -6,7 +6,7 @@ from urllib.parse import urlparse
 import pytest
 from django.utils import timezone
 
-from orders import lifecycle, links
+from orders import cancellation, links
 from orders.models import Notification
 from returns import process
 from returns.models import Return
@@ -144,7 +144,7 @@ def test_what_is_canceled_and_late_is_told(live_company, order, open_page, keep)
     assert "is late. We are sorry." in page.inner_text("header.stack")
     assert "It was worn for weeks." in page.inner_text("#returns")
     keep(page, "track-late-360")
-    lifecycle.cancel(order_id=order.pk, reason="too late", actor="lea")
+    cancellation.cancel(order_id=order.pk, reason="customer", actor="lea")
     page.reload()
     assert "2 canceled" in page.inner_text(".lines")
     keep(page, "track-canceled-360")

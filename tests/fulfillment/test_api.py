@@ -4,7 +4,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from fulfillment.models import FulfillmentOrder
-from orders import lifecycle
+from orders import cancellation, holds
 from tests.fulfillment.stage import asked, for_pickup, statements, states, stock, until
 
 WORK = "/api/v1/fulfillment-orders"
@@ -138,7 +138,7 @@ def test_conflicts_name_themselves(company, lyon):
     post(lyon, row, "pick")
     post(lyon, row, "pack")
     problem(post(lyon, row, "ready"), 409, "wrong_way_out")
-    lifecycle.hold(order_id=row.order_id, type="fraud", handle="x", reason="card", blocks=["ship"],
+    holds.place(order_id=row.order_id, type="fraud", handle="x", reason="card", blocks=["ship"],
                    actor="test")  # fmt: skip
     ship = {"carrier": "ups", "tracking_number": "1Z-1"}
     assert "card" in problem(post(lyon, row, "ship", ship), 409, "on_hold")["detail"]
@@ -146,7 +146,7 @@ def test_conflicts_name_themselves(company, lyon):
 
 def test_work_that_was_taken_away_says_so(company, lyon):
     row = asked(company, ("BAG", 1))
-    lifecycle.cancel(order_id=row.order_id, reason="customer", actor="test")
+    cancellation.cancel(order_id=row.order_id, reason="customer", actor="test")
 
     problem(post(lyon, row, "accept"), 409, "taken_away")
 

@@ -14,6 +14,7 @@ import requests
 from config import outbox
 from fulfillment.models import FulfillmentOrder
 from inventory.models import Location
+from orders import cancellation
 from tests.fulfillment.stage import asked, drain, states
 
 MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
@@ -94,3 +95,14 @@ def test_without_facts_it_says_what_is_missing(tmp_path):
 
     assert done.returncode == 1
     assert "load the demo company first" in done.stderr
+
+
+def test_it_lets_go_of_what_it_is_asked_to_cancel(live_company, play):
+    _, url = play("--refuse=0", "--step=2")
+    Location.objects.filter(code="WH").update(wms_url=url)
+    row = asked(live_company, ("TEE", 2), at="WH")
+    outbox.drain("wms")
+    done = cancellation.cancel(order_id=row.order_id, reason="customer", actor="lea")
+    assert done.requested == 2
+    drain("ask", "wms")
+    wait_for(lambda: states(row.order) == {"canceled": 2})

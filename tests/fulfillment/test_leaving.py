@@ -5,7 +5,7 @@ import pytest
 from config.status import IllegalMove
 from fulfillment import work
 from inventory.models import StockMovement
-from orders import lifecycle
+from orders import cancellation, holds
 from orders.models import Payment
 from tests.fulfillment.stage import (
     ACTOR,
@@ -100,19 +100,19 @@ def test_only_what_is_packed_can_be_shipped(company):
 
 def test_a_hold_on_shipping_keeps_the_parcel_here_until_it_is_resolved(company):
     row = until(asked(company, ("BAG", 1)), "packed")
-    hold = lifecycle.hold(order_id=row.order_id, type="fraud", handle="check", reason="new card",
+    hold = holds.place(order_id=row.order_id, type="fraud", handle="check", reason="new card",
                           blocks=["ship"], actor="test")  # fmt: skip
 
     with pytest.raises(work.OnHold, match="new card"):
         ship(row)
     assert stock(company, "BAG", "LYON") == (5, 1)
-    lifecycle.resolve_hold(hold_id=hold.pk, actor="test")
+    holds.resolve(hold_id=hold.pk, actor="test")
     assert ship(row).changed
 
 
 def test_a_hold_on_routing_does_not_stop_a_parcel(company):
     row = until(asked(company, ("BAG", 1)), "packed")
-    lifecycle.hold(order_id=row.order_id, type="manual", handle="x", reason="x", blocks=["route"],
+    holds.place(order_id=row.order_id, type="manual", handle="x", reason="x", blocks=["route"],
                    actor="test")  # fmt: skip
 
     assert ship(row).changed
@@ -181,7 +181,7 @@ def test_a_pick_up_is_not_shipped_and_a_shipment_not_collected(company):
 
 def test_what_was_canceled_while_packed_never_leaves(company):
     row = until(asked(company, ("BAG", 1)), "packed")
-    lifecycle.cancel(order_id=row.order_id, reason="customer", actor="test")
+    cancellation.cancel(order_id=row.order_id, reason="customer", actor="test")
 
     with pytest.raises(work.TakenAway):
         ship(row)

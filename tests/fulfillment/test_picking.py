@@ -5,7 +5,7 @@ import pytest
 from config.status import IllegalMove
 from fulfillment import work
 from fulfillment.models import FulfillmentLine, FulfillmentOrder
-from orders import lifecycle
+from orders import cancellation
 from orders.models import Allocation
 from routing.models import Refusal
 from tests.fulfillment.stage import (
@@ -219,7 +219,7 @@ def test_an_unknown_reason_is_named(company):
 
 def test_a_canceled_order_is_taken_away_even_before_the_page_knows(company):
     row = asked(company, ("BAG", 1))
-    lifecycle.cancel(order_id=row.order_id, reason="customer", actor="test")
+    cancellation.cancel(order_id=row.order_id, reason="customer", actor="test")
 
     with pytest.raises(work.TakenAway):
         accept(row)

@@ -6,7 +6,7 @@ from typing import Any
 from fulfillment import work
 from fulfillment.models import Parcel
 from inventory.models import StockMovement
-from orders import lifecycle
+from orders import cancellation
 from tests.fulfillment.stage import ACTOR, asked, kinds, shipped, states, stock, until
 from tests.races.crowd import at_once
 
@@ -52,7 +52,7 @@ def test_cancel_against_ship_ends_one_way_only(live_company):
 
     at_once(
         press(row, work.ship, carrier="ups", tracking_number="1Z-1"),
-        lambda: lifecycle.cancel(order_id=row.order_id, reason="customer", actor="test"),
+        lambda: cancellation.cancel(order_id=row.order_id, reason="customer", actor="test"),
     )
 
     assert (states(row.order), stock(live_company, "BAG", "LYON")) in (

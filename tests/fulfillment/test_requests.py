@@ -8,7 +8,7 @@ import time_machine
 from fulfillment import work
 from fulfillment.models import FulfillmentLine, FulfillmentOrder
 from inventory.models import Location, SpecialDay
-from orders import lifecycle
+from orders import cancellation, lifecycle
 from orders.models import Allocation
 from routing.models import Decision
 from tests.fulfillment.stage import ACTOR, asked, drain, kinds, only, shipped, statements, until
@@ -44,7 +44,7 @@ def test_syncing_again_changes_nothing(company):
 
 def test_a_canceled_order_withdraws_its_work(company):
     row = until(asked(company, ("BAG", 1)), "accepted")
-    lifecycle.cancel(order_id=row.order_id, reason="customer", actor="test")
+    cancellation.cancel(order_id=row.order_id, reason="customer", actor="test")
     drain()
 
     row.refresh_from_db()

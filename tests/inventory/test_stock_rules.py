@@ -17,7 +17,7 @@ from inventory.models import (
     StockRule,
 )
 from inventory.tasks import apply_stock_rules
-from orders import lifecycle
+from orders import cancellation
 from reports.invariants import violations
 from tests.races.crowd import at_once, deadlocks
 from tests.routing import scenes
@@ -51,7 +51,7 @@ def test_safety_counts_in_every_road(company, client):
     type(company.rules).objects.update(max_parcels=1)
     before = _routed(company, ("TEE", 4))
     assert scenes.claimed(before) == {"LYON": 4}
-    lifecycle.cancel(order_id=before.pk, reason="r", actor="test")
+    cancellation.cancel(order_id=before.pk, reason="customer", actor="test")
     rule(units=2, locations=[company.locations["LYON"]], skus=["TEE"])
     stock_rules.apply()
 

@@ -12,7 +12,7 @@ from config import outbox
 from config.models import OutboxRow
 from inventory import ledger, supplies
 from inventory.models import Reservation, Stock, Supplier, Supply
-from orders import capture, lifecycle, links
+from orders import cancellation, capture, links
 from orders.backorders import settling
 from orders.models import Allocation, Order, SalesChannel
 from orders.notifications.words import date_in_words
@@ -210,7 +210,7 @@ def test_a_canceled_supply_keeps_nothing_and_ends(selling):
 def test_canceling_an_order_gives_the_promise_back(selling):
     row = supply(selling, 3)
     order = selling.place(("SOLD", 2))
-    lifecycle.cancel(order_id=order.pk, reason="r", actor="t")
+    cancellation.cancel(order_id=order.pk, reason="customer", actor="t")
     row.refresh_from_db()
     assert (row.claimed, Reservation.objects.count()) == (0, 0)
     sound()
@@ -220,7 +220,7 @@ def test_an_order_canceled_while_its_units_are_held_leaves_them_to_the_next(sell
     row = supply(selling, 5)
     first, second = selling.place(("SOLD", 3)), selling.place(("SOLD", 2))
     receive(row, 3)
-    lifecycle.cancel(order_id=first.pk, reason="r", actor="t")
+    cancellation.cancel(order_id=first.pk, reason="customer", actor="t")
     settle()
     assert units(second) == [(2, "routing", "LYON")]
     assert stock(selling).free == 1
@@ -352,7 +352,9 @@ def test_a_receipt_a_cancellation_and_a_buyer_at_once_lose_no_unit(live):
         first, second = live.place(("SOLD", 2)), live.place(("SOLD", 2))
         results = at_once(
             lambda row=row: receive(row, 3),
-            lambda first=first: lifecycle.cancel(order_id=first.pk, reason="r", actor="t"),
+            lambda first=first: cancellation.cancel(
+                order_id=first.pk, reason="customer", actor="t"
+            ),
             lambda row=row: outbox.drain("supply"),
             buying(live.web, ("SOLD", 1)),
         )
@@ -362,7 +364,7 @@ def test_a_receipt_a_cancellation_and_a_buyer_at_once_lose_no_unit(live):
         assert [u[1] for u in units(second)] == ["allocated"]
         sound()
         for order in Order.objects.filter(state="open"):
-            lifecycle.cancel(order_id=order.pk, reason="r", actor="t")
+            cancellation.cancel(order_id=order.pk, reason="customer", actor="t")
         there = stock(live)
         ledger.post([ledger.Entry(there.product_id, there.location_id, "adjustment",
                                   on_hand=-there.on_hand)], actor="t")  # fmt: skip
@@ -387,7 +389,7 @@ def test_shrinking_races_with_a_receipt_and_with_the_work_on_both(live):
         assert queues_ == ["routing", "routing", "backorder", "unfillable", "unfillable"]
         sound()
         for order in orders:
-            lifecycle.cancel(order_id=order.pk, reason="r", actor="t")
+            cancellation.cancel(order_id=order.pk, reason="customer", actor="t")
         there = stock(live)
         ledger.post([ledger.Entry(there.product_id, there.location_id, "adjustment",
                                   on_hand=-there.on_hand)], actor="t")  # fmt: skip

@@ -1,24 +1,21 @@
-"""Where units may go next; what cancels, what blocks, what is cut in two."""
+"""Where units may go next, and what is cut in two."""
 
 import pytest
 from django.db import IntegrityError, transaction
 
 from config.status import IllegalMove, MovedMeanwhile
-from fulfillment import work
 from inventory import ledger
-from inventory.models import PoolLocation, Reservation
-from orders import lifecycle
-from orders.lifecycle import NothingToCancel
-from orders.models import Allocation, Hold, OrderEvent, SalesChannel
+from inventory.models import PoolLocation
+from orders import cancellation, lifecycle
+from orders.models import Allocation, SalesChannel
 from reports.invariants import violations
-from tests.fulfillment import stage
-from tests.fulfillment.stage import asked, states, stock
+from tests.fulfillment.stage import stock
 
 S = Allocation.State
 
 
 def cancel(order):
-    return lifecycle.cancel(order_id=order.pk, reason="changed my mind", actor="lea")
+    return cancellation.cancel(order_id=order.pk, reason="customer", actor="lea").units
 
 
 def check():
@@ -32,132 +29,6 @@ def company(company):
                                   on_hand=100 - stock(company, sku, "LYON")[0])],
                     actor="test")  # fmt: skip
     return company
-
-
-# --- canceling -----------------------------------------------------------------------------------
-
-
-def test_every_place_gets_back_what_it_held(company):  # case 15
-    order = company.place(("CAP", 2))
-    assert [stock(company, "CAP", place) for place in ("LYON", "PARIS")] == [(1, 1), (1, 1)]
-    assert cancel(order) == 2
-    assert [stock(company, "CAP", place) for place in ("LYON", "PARIS")] == [(1, 0), (1, 0)]
-    order.refresh_from_db()
-    assert order.state == "canceled"
-    check()
-
-
-def test_after_a_partial_shipment_only_the_rest_is_released(company):  # case 17
-    row = asked(company, ("TEE", 10), ("BAG", 10))
-    tee, bag = row.lines.order_by("id")
-    work.refuse(fulfillment_order_id=row.pk, reason="too_busy", actor="lea",
-                keep={tee.pk: 7, bag.pk: 6})  # fmt: skip
-    stage.shipped(row)
-    assert cancel(row.order) == 7
-    assert states(row.order) == {"shipped": 13, "canceled": 7}
-    assert stock(company, "TEE", "LYON") == (93, 0)
-    assert stock(company, "BAG", "LYON") == (94, 0)
-    stage.drain()
-    check()
-
-
-def test_what_waits_without_a_claim_is_canceled_without_one(company):  # case 19
-    SalesChannel.objects.update(on_shortage="queue")
-    company.web.refresh_from_db()
-    order = company.place(("SOLD", 2))
-    assert cancel(order) == 2
-    assert not Reservation.objects.exists()
-    check()
-
-
-@pytest.mark.parametrize("step", ["new", "accepted", "picked", "packed"])
-def test_whatever_was_begun_ends_and_the_shelf_is_whole(company, step):
-    row = asked(company, ("BAG", 2))
-    if step != "new":
-        stage.until(row, step)
-    cancel(row.order)
-    stage.drain()
-    row.refresh_from_db()
-    assert (row.state, stock(company, "BAG", "LYON")) == ("canceled", (100, 0))
-    check()
-
-
-def test_what_has_left_cannot_be_canceled(company):
-    row = asked(company, ("BAG", 1))
-    stage.shipped(row)
-    with pytest.raises(NothingToCancel, match="they are shipped"):
-        cancel(row.order)
-    assert stage.kinds(row.order).count("order.canceled") == 0
-
-
-def test_canceled_twice_is_canceled_once(company):
-    order = company.place(("BAG", 1))
-    cancel(order)
-    with pytest.raises(NothingToCancel, match="they are canceled"):
-        cancel(order)
-    assert stage.kinds(order).count("order.canceled") == 1
-
-
-# --- holds ---------------------------------------------------------------------------------------
-
-
-def hold(order, handle="fraud:1", **changes):
-    values = {"type": "fraud", "reason": "odd address", "blocks": ["route", "ship"], "actor": "lea"}
-    return lifecycle.hold(order_id=order.pk, handle=handle, **(values | changes))
-
-
-def test_an_order_on_hold_is_not_routed_until_the_last_hold_is_resolved(company):
-    stage.only(company, "LYON")
-    order = company.place(("BAG", 1))
-    first, second = hold(order), hold(order, "address:1", type="address")
-    stage.drain()
-    assert states(order) == {"queued": 1}
-    lifecycle.resolve_hold(hold_id=first.pk, actor="max")
-    stage.drain()
-    assert lifecycle.is_blocked(order.pk, "route")
-    assert states(order) == {"queued": 1}
-    check()
-    lifecycle.resolve_hold(hold_id=second.pk, actor="max")
-    stage.drain()
-    assert states(order) == {"allocated": 1}
-    second.refresh_from_db()
-    assert (second.state, second.resolved_by) == ("resolved", "max")
-
-
-def test_a_hold_on_shipping_stops_the_parcel_and_nothing_before_it(company):
-    row = asked(company, ("BAG", 1))
-    placed = hold(row.order, blocks=["ship"])
-    stage.until(row, "packed")
-    with pytest.raises(work.OnHold, match="odd address"):
-        stage.shipped(row)
-    assert not lifecycle.is_blocked(row.order_id, "route")
-    lifecycle.resolve_hold(hold_id=placed.pk, actor="max")
-    assert stage.shipped(row)
-
-
-def test_one_handle_is_placed_once_and_stays_resolved(company):
-    order = company.place(("BAG", 1))
-    placed = hold(order)
-    assert hold(order, reason="again").pk == placed.pk
-    lifecycle.resolve_hold(hold_id=placed.pk, actor="max")
-    assert hold(order).state == "resolved"
-    assert not lifecycle.is_blocked(order.pk, "ship")
-    assert stage.kinds(order).count("hold.opened") == 1
-
-
-def test_a_hold_is_resolved_once(company):
-    placed = hold(company.place(("BAG", 1)))
-    lifecycle.resolve_hold(hold_id=placed.pk, actor="max")
-    with pytest.raises(IllegalMove, match="is resolved"):
-        lifecycle.resolve_hold(hold_id=placed.pk, actor="max")
-    assert OrderEvent.objects.filter(kind="hold.resolved").count() == 1
-
-
-def test_holds_end_with_their_order(company):
-    order = company.place(("BAG", 1))
-    hold(order)
-    cancel(order)
-    assert Hold.objects.get().state == "canceled"
 
 
 # --- slices --------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from fulfillment import work
 from inventory.models import Location
-from orders import lifecycle, payments
+from orders import cancellation, payments
 from orders.models import Notification, Order, OrderContact, OrderLine
 from orders.notifications import words
 from returns import process
@@ -131,7 +131,7 @@ def test_opening_hours_nobody_can_read_do_not_stop_the_message(company, post):
 def test_a_cancellation_says_what_stays_and_that_money_goes_back(company, post):
     order = company.place(("CAP", 2))
     ship(packed(order)[0])
-    lifecycle.cancel(order_id=order.pk, reason="internal words", actor="lea")
+    cancellation.cancel(order_id=order.pk, reason="other", note="internal words", actor="lea")
     send_all()
     text = post.mails[-2].get_body(("plain",)).get_content()
     assert f"Part of your order {order.number} was canceled:" in text

@@ -11,7 +11,7 @@ from django.utils import timezone
 from config import outbox
 from config.models import OutboxRow
 from fulfillment import work
-from orders import lifecycle, links
+from orders import cancellation, links
 from orders.models import CustomerLink, Notification, OrderContact, OrderEvent
 from orders.notifications import handle
 from tests.orders.journeys import asked, packed, send_all, ship
@@ -198,7 +198,7 @@ def test_after_a_backlog_a_parcel_that_has_arrived_is_only_reported_delivered(co
 
 def test_after_a_backlog_a_canceled_order_is_not_confirmed(company, post):
     order = company.place(("TEE", 1))
-    lifecycle.cancel(order_id=order.pk, reason="asked", actor="lea")
+    cancellation.cancel(order_id=order.pk, reason="customer", actor="lea")
     send_all()
     templates = Notification.objects.filter(state="sent").values_list("template", flat=True)
     assert sorted(templates) == ["canceled", "refund"]
@@ -259,7 +259,7 @@ def test_statements_do_not_grow_with_lines(company, post, event):
         if event == "parcel.shipped":
             ship(packed(order)[0])
         if event == "order.canceled":
-            lifecycle.cancel(order_id=order.pk, reason="asked", actor="lea")
+            cancellation.cancel(order_id=order.pk, reason="customer", actor="lea")
         row = asked(order, event)
         with CaptureQueriesContext(connection) as captured:
             finish(row)

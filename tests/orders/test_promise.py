@@ -1,12 +1,19 @@
 """The first promise: as few places as possible, the nearest first, and a day that can be kept."""
 
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 
 import pytest
 
 from config.geo import Point
 from inventory.availability import Sellable, StockPoint
-from orders.promise import Wanted, arrival, choose, promised_at, transit_days
+from orders.promise import (
+    Wanted,
+    arrival,
+    choose,
+    promised_at,
+    release_at,
+    transit_days,
+)
 
 LYON, PARIS, WH = (45.76, 4.84), (48.86, 2.35), (47.90, 1.91)
 HOME = Point(45.75, 4.85, "exact")  # a few kilometers from the store in Lyon
@@ -93,3 +100,39 @@ def test_the_last_piece_makes_the_promise():
     placed = datetime(2026, 9, 7, 9, tzinfo=UTC)
     assert promised_at(pieces, at=HOME, placed=placed) == arrival(far, at=HOME, placed=placed)
     assert promised_at([], at=HOME, placed=placed) is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "released"),
+    [("2026-09-10", "2026-09-09"), ("2026-09-14", "2026-09-11"), ("2026-09-13", "2026-09-11"),
+     ("2026-09-08", None), ("2026-09-07", None), ("2026-09-01", None)],
+    ids=["thursday", "monday: leaves friday", "sunday: nobody drives, comes monday", "tomorrow",
+         "today", "a day that has passed"],
+)  # fmt: skip
+def test_what_is_wanted_on_a_day_is_given_out_when_it_would_arrive_no_earlier(wanted, released):
+    monday = datetime(2026, 9, 7, 9, tzinfo=UTC)
+    pieces, _ = choose([Wanted(0, "A", 1)], sold(A=[point("LYON", 1)]), at=HOME, only=None)
+    found = release_at(date.fromisoformat(wanted), pieces, HOME, monday)
+    assert (found and found.date().isoformat()) == released
+    if found:  # given out then, it arrives on the first possible day from the wanted one on
+        assert arrival(pieces[0].point, at=HOME, placed=found).date() >= date.fromisoformat(wanted)
+
+
+def test_of_several_places_the_slowest_is_asked_in_time_and_the_promise_is_the_wanted_day():
+    near, far = point("LYON", 1), point("PARIS", 1, PARIS, lead_days=3)
+    pieces, _ = choose([Wanted(0, "A", 2)], sold(A=[near, far]), at=HOME, only=None)
+    monday, wanted = datetime(2026, 9, 7, 9, tzinfo=UTC), date(2026, 9, 25)
+    alone = [release_at(wanted, [piece], HOME, monday) for piece in pieces]
+    assert release_at(wanted, pieces, HOME, monday) == min(alone) < max(alone)
+    assert release_at(wanted, [], HOME, monday) is None
+    assert promised_at(pieces, at=HOME, placed=monday, wanted_on=wanted).date() == wanted
+    late = promised_at(pieces, at=HOME, placed=monday, wanted_on=date(2026, 9, 8))
+    assert late == promised_at(pieces, at=HOME, placed=monday)
+
+
+def test_the_store_it_is_sent_to_may_give_it_from_its_own_shelf():
+    stock = sold(A=[point("LYON", 1, can_ship=False), point("WH", 5, WH)])
+    asked = [Wanted(0, "A", 1)]
+    sent, _ = choose(asked, stock, at=HOME, only=None)
+    stays, _ = choose(asked, stock, at=HOME, only=None, store="LYON")
+    assert [sent[0].point.code, stays[0].point.code] == ["WH", "LYON"]

@@ -18,14 +18,14 @@ from config.status import IllegalMove, MovedMeanwhile
 from inventory import counts, expiry, feeds, ledger, supplies, transfers
 from inventory.ledger import hot
 from inventory.models import Product, Reservation, Stock, StockSource, Supply
-from orders import baskets, lifecycle
+from orders import baskets, cancellation
 from orders.capture import Refused
 from orders.models import Basket
 from tests.cast import Company
 
 REFUSALS = (
     ledger.NotEnough, ledger.ClaimGone, Refused, baskets.NotAvailable, baskets.BasketGone,
-    transfers.Refused, counts.Impossible, IllegalMove, MovedMeanwhile, lifecycle.NothingToCancel,
+    transfers.Refused, counts.Impossible, IllegalMove, MovedMeanwhile, cancellation.NothingToCancel,
 )  # fmt: skip
 UNITS = 5
 _numbers = itertools.count(1)
@@ -116,7 +116,7 @@ def cancel(scene: Scene) -> Deed:
         order = scene.order(2)
     except Refused:
         return lambda: None
-    return lambda: lifecycle.cancel(order_id=order.pk, reason="changed my mind", actor="deed")
+    return lambda: cancellation.cancel(order_id=order.pk, reason="customer", actor="deed")
 
 
 def hand_over(scene: Scene) -> Deed:

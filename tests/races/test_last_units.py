@@ -7,7 +7,7 @@ from django.utils import timezone
 from fulfillment import work
 from inventory import ledger
 from inventory.models import Stock
-from orders import capture, lifecycle
+from orders import cancellation, capture
 from orders.capture import InsufficientStock
 from orders.models import Order, SalesChannel
 from reports.invariants import violations
@@ -101,7 +101,7 @@ def test_a_cancellation_and_a_parcel_leaving_end_one_way_only(live_company):
     for n in range(4):
         row = stage.until(stage.asked(live_company, ("TEE", 1)), "packed")
         results = at_once(
-            lambda row=row: lifecycle.cancel(order_id=row.order_id, reason="r", actor="test"),
+            lambda row=row: cancellation.cancel(order_id=row.order_id, reason="other", actor="x"),
             lambda row=row, n=n: work.ship(fulfillment_order_id=row.pk, carrier="ups",
                                            tracking_number=f"1Z-{n}", actor="lea"),
         )  # fmt: skip

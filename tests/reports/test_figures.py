@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from fulfillment import work
 from fulfillment.models import Parcel
-from orders import lifecycle
+from orders import cancellation, holds, lifecycle
 from orders.models import Order, SalesChannel
 from reports import figures
 from reports.figures import Period
@@ -64,7 +64,7 @@ def busy(company):
     stage.shipped(stage.asked(company, ("TEE", 1)))
     stage.asked(company, ("MUG", 1))
     held = company.place(("MUG", 1))
-    lifecycle.hold(order_id=held.pk, type="manual", handle="h", reason="r", blocks=["route"],
+    holds.place(order_id=held.pk, type="manual", handle="h", reason="r", blocks=["route"],
                    actor="lea")  # fmt: skip
     stage.drain()
     return company
@@ -83,7 +83,7 @@ def test_an_order_in_two_stages_is_in_both(company):
     assert tiles() == {"picking": 1}
     order = company.place(("TEE", 1))
     assert tiles() == {"picking": 1, "to_route": 1}
-    lifecycle.cancel(order_id=order.pk, reason="r", actor="lea")
+    cancellation.cancel(order_id=order.pk, reason="customer", actor="lea")
     assert tiles() == {"picking": 1}
 
 

@@ -1,6 +1,7 @@
 """Each invariant sees what it is there for: a lie written behind the house's back is found."""
 
 import re
+from decimal import Decimal
 
 import pytest
 from django.core.management import call_command
@@ -12,7 +13,9 @@ from django.utils import timezone
 from fulfillment import work
 from inventory import counts, supplies, transfers
 from inventory.models import Supply
+from orders import payments
 from orders.models import SalesChannel
+from orders.payments import gift_cards
 from reports.invariants import INVARIANTS, violations
 from reports.tasks import check_invariants
 from tests import cast
@@ -53,6 +56,7 @@ def _live(company):
     company.place(("TEE", 2))
     stage.drain()
     company.place(("MUG", 1))
+    _paid_by_card(company)
     _transfers(company)
     _counted(company)
     _awaited(company)
@@ -70,6 +74,15 @@ def _awaited(company):
     arrived = supplies.Receipt(Supply.objects.get(reference="PO-1").pk, 2, "r-1")
     supplies.receive([arrived], actor="test")
     company.place(("CAP", 5))
+
+
+def _paid_by_card(company):
+    """A gift card paid an order, and got a part of it back."""
+    _, code = gift_cards.issue(amount=Decimal(100), currency="EUR", actor="ana")
+    card = {"reference": "g", "method": "gift_card", "state": "captured", "gift_card": code,
+            "amount": "24.90"}  # fmt: skip
+    order = company.place(("TEE", 1), payments=[card])
+    payments.refund(order=order, amount=Decimal(5), reason="late", key="late", actor="lea")
 
 
 def _transfers(company):
@@ -160,6 +173,12 @@ LIES = [
     ("I08", "UPDATE orders_refund SET currency = 'USD'"),
     ("I08", "UPDATE orders_payment SET refunded = captured + 1"),
     ("I08", "DELETE FROM orders_refund"),
+    ("I08", "UPDATE orders_payment SET charged_back = 1"),
+    ("I08", "UPDATE orders_paymententry SET amount = amount - 1 WHERE kind = 'authorize'"),
+    ("I08", "UPDATE orders_paymententry SET state = 'pending' WHERE kind = 'capture'"),
+    ("I08", "DELETE FROM orders_paymententry WHERE kind = 'refund'"),
+    ("I08", "UPDATE orders_giftcard SET balance = balance + 1"),
+    ("I08", "DELETE FROM orders_giftcardentry WHERE key LIKE 'pay:%'"),
     ("I09", f"UPDATE orders_payment SET captured = captured - 1 WHERE order_id = {CLOSED}"),
     ("I09", "UPDATE orders_payment SET amount = amount + 1, captured = captured + 1"
             f" WHERE order_id = {CLOSED}"),

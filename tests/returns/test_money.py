@@ -7,7 +7,7 @@ import pytest
 from django.db import connection, transaction
 
 from config.status import IllegalMove
-from orders import lifecycle, payments
+from orders import cancellation, lifecycle, payments
 from orders.models import OrderEvent, Refund
 from orders.payments import OverRefund
 from returns import process
@@ -48,7 +48,7 @@ def test_parts_of_a_line_sum_to_the_line_whichever_came_first(company, wh, first
 def test_what_was_canceled_and_what_came_back_sum_to_what_was_paid(company, wh):
     order = journeys.buy(company, ("BAG", 3, "10.00", "5.00"))
     journeys.deliver(order, units=2)
-    lifecycle.cancel(order_id=order.pk, reason="less", actor="lea")
+    cancellation.cancel(order_id=order.pk, reason="customer", actor="lea")
     for _ in range(2):
         refund(journeys.come_back(order, wh, BAG=1))
     assert journeys.given_back(order) == D("25.00")

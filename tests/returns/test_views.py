@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from orders import lifecycle, links
+from orders import cancellation, links
 from orders.models import CustomerLink, Notification
 from returns import policy, process
 from returns.models import Return
@@ -66,7 +66,7 @@ def test_a_late_order_says_that_it_is_late(client, company):
 def test_what_was_canceled_and_given_back_is_told(client, company):
     order = journeys.buy(company, ("BAG", 3, "10.00"))
     journeys.deliver(order, units=1)
-    lifecycle.cancel(order_id=order.pk, reason="internal words", actor="lea")
+    cancellation.cancel(order_id=order.pk, reason="other", note="internal words", actor="lea")
     words = text(client.get(page_of(order)))
     assert "2 canceled" in words
     assert "Given back for what was canceled" in words

@@ -8,7 +8,7 @@ import time_machine
 from django.db import connection
 
 from inventory.models import Capacity, Location
-from orders import lifecycle
+from orders import cancellation
 from routing.models import Offer
 from tests.races.crowd import at_once, deadlocks
 from tests.routing import scenes
@@ -118,7 +118,7 @@ def test_parcels_and_pick_ups_share_a_row_for_any_delivery(company):
     route(parcel)
     assert places(fetched) == {("allocated", "LYON"): 1}
     assert waiting(parcel)[0][0] == "unfillable"
-    lifecycle.cancel(order_id=fetched.pk, reason="r", actor="test")
+    cancellation.cancel(order_id=fetched.pk, reason="customer", actor="test")
     route(parcel, cause="retried")
     assert places(parcel) == {("allocated", "LYON"): 1}
 

@@ -12,7 +12,7 @@ from config import outbox
 from config.models import OutboxRow
 from inventory import ledger
 from inventory.models import Location, PoolLocation, StockMovement
-from orders import lifecycle
+from orders import cancellation, holds
 from orders.models import OrderEvent, SalesChannel
 from routing import decide, learning, snapshot
 from routing.claims import Lost
@@ -142,7 +142,7 @@ def test_rules_that_the_engine_cannot_count_with_leave_the_order_waiting_in_word
 
 def test_a_held_order_is_not_routed_and_its_queue_names_the_hold(company):
     order = company.place(("TEE", 1))
-    lifecycle.hold(order_id=order.pk, type="fraud", handle="h", reason="card looks odd",
+    holds.place(order_id=order.pk, type="fraud", handle="h", reason="card looks odd",
                    blocks=["route"], actor="test")  # fmt: skip
     assert route(order) is None
     assert waiting(order) == [("routing", "on hold: card looks odd", 1)]
@@ -152,11 +152,11 @@ def test_a_held_order_is_not_routed_and_its_queue_names_the_hold(company):
 
 def test_a_resolved_hold_rings_for_the_order_again(company):
     order = company.place(("TEE", 1))
-    placed = lifecycle.hold(order_id=order.pk, type="fraud", handle="h", reason="odd",
+    placed = holds.place(order_id=order.pk, type="fraud", handle="h", reason="odd",
                             blocks=["route", "ship"], actor="test")  # fmt: skip
     outbox.drain("route")
     assert places(order) == {("queued", "LYON"): 1}
-    lifecycle.resolve_hold(hold_id=placed.pk, actor="test")
+    holds.resolve(hold_id=placed.pk, actor="test")
     outbox.drain("route")
     assert places(order) == {("allocated", "LYON"): 1}
     assert Decision.objects.get().cause == "hold resolved"
@@ -164,7 +164,7 @@ def test_a_resolved_hold_rings_for_the_order_again(company):
 
 def test_a_hold_that_only_forbids_shipping_does_not_stop_routing(company):
     order = company.place(("TEE", 1))
-    lifecycle.hold(order_id=order.pk, type="manual", handle="h", reason="r", blocks=["ship"],
+    holds.place(order_id=order.pk, type="manual", handle="h", reason="r", blocks=["ship"],
                    actor="test")  # fmt: skip
     assert route(order).outcome == "routed"
 
@@ -383,7 +383,7 @@ def test_the_bell_of_a_received_order_routes_it(company):
 
 def test_an_order_with_nothing_waiting_is_left_alone(company):
     order = company.place(("TEE", 1))
-    lifecycle.cancel(order_id=order.pk, reason="r", actor="test")
+    cancellation.cancel(order_id=order.pk, reason="customer", actor="test")
     assert route(order) is None
 
 

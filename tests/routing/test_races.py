@@ -7,7 +7,7 @@ from django.db import connection, transaction
 
 from config import outbox
 from config.models import OutboxRow
-from orders import lifecycle
+from orders import cancellation
 from routing import decide
 from routing.models import Decision, Offer
 from tests.routing import scenes
@@ -92,7 +92,7 @@ def test_a_cancellation_and_a_worker_leave_either_order_whole(live_company):
     scenes.prefer_central()
     order = live_company.place(("TEE", 2))
     together(
-        lambda: lifecycle.cancel(order_id=order.pk, reason="r", actor="test"),
+        lambda: cancellation.cancel(order_id=order.pk, reason="customer", actor="test"),
         lambda: decide.route(order_id=order.pk, cause="received", actor="test"),
     )
     assert {state for state, _ in places(order)} == {"canceled"}

@@ -3,7 +3,7 @@
 import pytest
 
 from config.models import OutboxRow
-from orders import lifecycle
+from orders import holds, lifecycle
 from orders.models import Allocation, OrderEvent
 from routing import learning, snapshot
 from routing.models import Decision, Refusal, RuleSet
@@ -124,7 +124,7 @@ def test_a_refused_pickup_waits_for_its_customer_and_is_not_sent_elsewhere(compa
 
 
 def test_refused_units_of_a_held_order_lose_their_place_and_wait(company, order):
-    lifecycle.hold(order_id=order.pk, type="fraud", handle="h", reason="odd", blocks=["route"],
+    holds.place(order_id=order.pk, type="fraud", handle="h", reason="odd", blocks=["route"],
                    actor="test")  # fmt: skip
     assert refuse(order, "LYON") is None
     assert {row[:2] for row in waiting(order)} == {("routing", "on hold: odd")}

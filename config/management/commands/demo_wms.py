@@ -92,9 +92,11 @@ class Warehouse:
         """Take a posted message; False when the diary is full."""
         if len(self.steps) >= MOST_TASKS:
             return False
-        work = int(message["fulfillment_order"])
+        site, work = self.sites[code], int(message["fulfillment_order"])
         if message.get("event") == "fulfillment.requested":
-            self.begin(self.sites[code], work)
+            self.begin(site, work)
+        elif message.get("event") == "fulfillment.cancel_requested":
+            self.later(self.pace.step / 2, partial(self.let_go, site, work))
         return True  # what is withdrawn ends by itself: the next step is answered with 409
 
     def begin(self, site: Site, work: int) -> None:
@@ -168,6 +170,15 @@ class Warehouse:
         self.known.discard(work)
         if row:
             self.follow(site, row)
+
+    def let_go(self, site: Site, work: int) -> None:
+        """Answer a request to cancel: what is packed is sent, all else goes back to the shelf."""
+        row = self.call(site, "GET", f"fulfillment-orders/{work}")
+        if row is None or not any(line["to_cancel"] for line in row["lines"]):
+            return
+        packed = row["state"] not in ("new", "accepted", "picked")
+        answer, note = ("refused", "packed already") if packed else ("accepted", "")
+        self.call(site, "POST", f"fulfillment-orders/{work}/cancel-{answer}", {"note": note})
 
     def follow(self, site: Site, row: dict[str, Any]) -> None:
         """Tell what the carrier does with the parcels that are not there yet."""

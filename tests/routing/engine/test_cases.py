@@ -154,3 +154,16 @@ def test_without_a_single_point_everything_is_left():
     assert decision.plan.unfilled == ((1, 3, explain.NO_STOCK),)
     assert decision.considered == ()
     assert decision.single_best is None
+
+
+def test_what_leaves_together_leaves_from_a_point_that_has_all_of_it_or_not_at_all():
+    kept = Policy(max_parcels=1, whole=True)
+    lines = [line(1, quantity=2), line(2)]
+    apart = [point(1, {1: 2}), point(2, {1: 2, 2: 1}), point(3, {1: 5, 2: 5})]
+    assert sent(decide(world(lines, apart[:2], policy=kept))) == {2: {1: 2, 2: 1}}
+    nothing = decide(world(lines, [apart[0], point(2, {1: 1, 2: 1})], policy=kept))
+    assert not nothing.plan.parcels
+    assert {one.why for one in nothing.plan.unfilled} == {explain.NOT_TOGETHER}
+    shared = [line(1, product=1, quantity=2), line(2, product=1, quantity=2)]
+    assert sent(decide(world(shared, [point(1, {1: 3})], policy=kept))) == {}
+    assert sent(decide(world(shared, [point(1, {1: 4})], policy=kept))) == {1: {1: 2, 2: 2}}

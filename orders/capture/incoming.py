@@ -1,0 +1,167 @@
+"""Orders on their way in: where they go to, and where they may come from."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from config import geo
+from inventory.availability import Sellable
+from inventory.models import Location
+from orders import promise
+from orders.capture.errors import Refused
+from orders.capture.items import Bundle, Item
+from orders.models import Basket, Order, SalesChannel
+from orders.problems import Problem
+from orders.validation import Verdict
+
+MAIN = ""  # the key of the order's own destination
+
+Plan = tuple[list[promise.Piece], list[promise.Wanted]]
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where units go: a point on the map, and the stock point where they are handed out.
+
+    `only`: they are picked up there from its own shelf; `store`: they are sent there.
+    """
+
+    at: geo.Point | None
+    only: str | None = None
+    store: str | None = None
+    wanted_on: date | None = None
+
+
+@dataclass(eq=False)
+class Incoming:
+    """One order on its way in."""
+
+    channel: SalesChannel
+    order: Mapping[str, Any]  # the canonical payload, in our SKUs
+    items: list[Item]
+    bundles: Mapping[str, Bundle]
+    places: Mapping[str, Location]  # by code: every stock point the payload names
+    basket: Basket | None  # holds units for it already
+    verdict: Verdict
+    to: dict[str, Destination] = field(init=False)
+
+    def __post_init__(self) -> None:
+        order, to = self.order, self._destination
+        self.to = {MAIN: to(order["delivery"], order["shipping_address"], order.get("wanted_on"))}
+        for group in order.get("deliveries", ()):
+            self.to[group["key"]] = to(group, group["address"], group["wanted_on"])
+
+    @property
+    def is_test(self) -> bool:
+        """Tests hold no stock and are never sent."""
+        return self.order["test"] or self.channel.sandbox
+
+    def place(self, code: str | None) -> Location | None:
+        """The stock point of a code that was checked."""
+        return self.places[code] if code else None
+
+    def _destination(
+        self, delivery: Mapping[str, Any], address: Mapping[str, Any] | None, day: date | None
+    ) -> Destination:
+        method, code = delivery["method"], delivery["location"]
+        if method == Order.Delivery.SHIP_TO_STORE:
+            place = self.places[code]
+            return Destination(geo.Point(place.lat, place.lng, "exact"), None, code, day)
+        only = code if method == Order.Delivery.PICKUP else None
+        return Destination(where(address), only, None, day)
+
+    def wanted(self) -> list[promise.Wanted]:
+        """Everything that is to be claimed, by the place of its item."""
+        return [promise.Wanted(i, one.sku, one.quantity) for i, one in enumerate(self.items)]
+
+    def plan(self, sellable: dict[str, Sellable], wanted: Sequence[promise.Wanted]) -> Plan:
+        """Where to claim what is wanted, destination by destination.
+
+        `sellable` holds less afterwards: what one destination takes, the next cannot have.
+        """
+        pieces: list[promise.Piece] = []
+        missing: list[promise.Wanted] = []
+        for key, to in self.to.items():
+            part = wanted
+            if len(self.to) > 1:
+                part = [one for one in wanted if self.items[one.index].group == key]
+            found, short = promise.choose(part, sellable, at=to.at, only=to.only, store=to.store)
+            promise.take(sellable, found)
+            pieces += found
+            missing += short
+        return pieces, missing
+
+    def promised(
+        self, pieces: Iterable[promise.Piece], awaited: Iterable[Any], *, now: datetime
+    ) -> datetime | None:
+        """Until when the customer has everything; None when nothing is promised."""
+        days = [
+            day
+            for key, part in self.by_destination(pieces).items()
+            if (day := promise.promised_at(
+                part, at=self.to[key].at, placed=now, wanted_on=self.to[key].wanted_on))
+        ]  # fmt: skip
+        days += [
+            day
+            for one in awaited
+            if (day := promise.arrival_of(
+                one.coming, at=self.to[self.items[one.index].group].at, now=now))
+        ]  # fmt: skip
+        return max(days, default=None)
+
+    def by_destination(self, pieces: Iterable[promise.Piece]) -> dict[str, list[promise.Piece]]:
+        """The pieces by the key of where they go."""
+        found: dict[str, list[promise.Piece]] = {}
+        for piece in pieces:
+            found.setdefault(self.items[piece.index].group, []).append(piece)
+        return found
+
+
+def where(address: Mapping[str, Any] | None) -> geo.Point | None:
+    """Coordinates of an address: the channel's own, or looked up offline."""
+    if not address:
+        return None
+    if address.get("latitude") is not None and address.get("longitude") is not None:
+        return geo.Point(address["latitude"], address["longitude"], "exact")
+    return geo.locate(
+        country=address["country"], postcode=address["postcode"], city=address["city"],
+        region=address["region"],
+    )  # fmt: skip
+
+
+# --- the stock points that orders name -----------------------------------------------------------
+
+
+def named_places(orders: Iterable[Mapping[str, Any]]) -> dict[str, Location]:
+    """Every active stock point that the orders name, by code."""
+    codes = {code for order in orders for code, _, _ in _named(order)}
+    if not codes:
+        return {}
+    return {row.code: row for row in Location.objects.filter(code__in=codes, active=True)}
+
+
+def check_places(order: Mapping[str, Any], places: Mapping[str, Location]) -> None:
+    """Raises Refused for a stock point that is unknown, or has no pick-up where that is asked."""
+    problems = [
+        Problem(pointer, "unknown_location", f"{code!r} is not a stock point{words}")
+        for code, pointer, words in _named(order)
+        if code not in places or (words and not places[code].can_pickup)
+    ]
+    if problems:
+        raise Refused(problems)
+
+
+def _named(order: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """(code, pointer, what it must have) of the stock points an order names."""
+    pickup = " with pick-up"
+    found = [(order["delivery"]["location"], "/delivery/location", pickup)]
+    if order["delivery"]["method"] == Order.Delivery.SHIP:
+        found = []
+    found += [
+        (group["location"], f"/deliveries/{i}/location", pickup)
+        for i, group in enumerate(order.get("deliveries", ()))
+        if group["method"] != Order.Delivery.SHIP
+    ]
+    found.append((order.get("sold_at"), "/sold_at", ""))
+    return [(code, pointer, words) for code, pointer, words in found if code]

@@ -1,0 +1,1 @@
+"""Orders that staff enter for a customer on the phone."""
