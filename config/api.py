@@ -37,6 +37,7 @@ MAX_BODY_BYTES = 1024 * 1024
 MAX_LARGE_BODY_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 20
 _FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
+_MAYBE_FORBIDDEN = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")  # halves of an emoji, too
 _SHOWN = 80  # characters of a caller's own text that an error repeats
 
 
@@ -131,7 +132,7 @@ def parse_json(body: bytes) -> Any:
         raise ParseError("The body has a whole number of thousands of digits.") from None
     if _depth_over(body):
         _check_depth(value)
-    if b"\\u" in body:  # a NUL or lone surrogate can stand in JSON only as an escape
+    if _MAYBE_FORBIDDEN.search(body):  # it can stand in JSON only as an escape
         check_texts(value)
     return value
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin import register
+from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -92,7 +93,7 @@ class ModelAdmin(SavedViews, ThemeAdmin):
     """Master data that people may edit; lists stay fast on big tables."""
 
     list_per_page = 50
-    paginator = BoundedPaginator
+    paginator: type[Paginator] = BoundedPaginator
     show_full_result_count = False
     list_filter_submit = True
     list_before_template = "admin/quick_tabs.html"

@@ -42,7 +42,9 @@ CHANGING = {
     "415": "The body is not JSON.",
     "422": "The Idempotency-Key was used for another request, or the content cannot be mapped.",
 }
+CONDITIONAL = {"428": "Say in `If-Match` which state is replaced."}
 METHODS = {"get", "post", "put", "patch", "delete"}
+LOCAL_TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]+)?)?$"
 
 
 def refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -56,15 +58,33 @@ def refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
                 "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
             },
         }
-        for status, words in {**ANY, **CHANGING}.items()
+        for status, words in {**ANY, **CHANGING, **CONDITIONAL}.items()
     }
+    _local_times(components["schemas"])
     for operations in result["paths"].values():
         for method, operation in operations.items():
             if method in METHODS:
-                _add(operation["responses"], changing=method != "get")
+                _add(operation, changing=method != "get")
     return result
 
 
-def _add(responses: dict[str, Any], *, changing: bool) -> None:
-    for status in [*ANY, *(CHANGING if changing else ())]:
-        responses.setdefault(status, {"$ref": f"#/components/responses/Refused{status}"})
+def _add(operation: dict[str, Any], *, changing: bool) -> None:
+    statuses = [*ANY, *(CHANGING if changing else ())]
+    if any(parameter.get("name") == "If-Match" for parameter in operation.get("parameters", ())):
+        statuses += CONDITIONAL
+    for status in statuses:
+        operation["responses"].setdefault(
+            status, {"$ref": f"#/components/responses/Refused{status}"}
+        )
+
+
+def _local_times(part: Any) -> None:
+    """A time of day at a stock point has no offset, which the format "time" asks for."""
+    if isinstance(part, dict):
+        if part.get("format") == "time":
+            del part["format"]
+            part["pattern"] = LOCAL_TIME
+        part = list(part.values())
+    if isinstance(part, list):
+        for inner in part:
+            _local_times(inner)

@@ -4,6 +4,7 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.admin.filters import FieldListFilter, RelatedFieldListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
@@ -41,7 +42,7 @@ class BoundedPaginator(Paginator):
     @cached_property
     def count(self) -> int:
         """Rows of the list, at most `most`. One statement that stops there."""
-        rows = self.object_list.order_by().values("pk")[: self.most + 1]  # type: ignore[union-attr]
+        rows = self.object_list.order_by().values("pk")[: self.most + 1]  # type: ignore[union-attr,attr-defined]
         found = rows.count()
         return found if found <= self.most else AtLeast(self.most)
 
@@ -77,6 +78,21 @@ class NameTaken(Exception):
         super().__init__(f"There is a view “{name}” already; take another name.")
 
 
+class RememberingFilter(RelatedFieldListFilter):
+    """Reads its choices once for a page, however many views of the list are counted on it."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
+        known = getattr(request, "known_choices", {})
+        if field not in known:
+            known[field] = super().field_choices(field, request, model_admin)
+        return known[field]
+
+
+FieldListFilter.register(
+    lambda field: bool(field.remote_field), RememberingFilter, take_priority=True
+)
+
+
 class SavedViews:
     """Mixin of lists: tabs of saved views, and the pages that save, rename and delete them."""
 
@@ -88,6 +104,7 @@ class SavedViews:
     def saved_views(self, request: HttpRequest) -> dict[str, Any]:
         """What the tabs' template asks for. One statement, and one for each view's count."""
         now = kept_query(request)
+        request.known_choices = {}  # type: ignore[attr-defined]
         views = list(_visible(request.user, self.opts.label_lower)[:SHOWN])
         tabs = [
             ViewTab(view, f"?{view.query}", view.query == now, self._count(request, view))
@@ -126,12 +143,12 @@ class SavedViews:
         """The pages of views come before the pages of rows."""
         pages = [("save/", "save"), ("<int:pk>/rename/", "rename"), ("<int:pk>/delete/", "delete")]
         return [
-            path(f"views/{route}", self.admin_site.admin_view(getattr(self, f"{name}_view")),
+            path(f"views/{route}", self.admin_site.admin_view(getattr(self, f"view_{name}")),
                  name=self._name(name))
             for route, name in pages
         ] + super().get_urls()  # type: ignore[misc]  # fmt: skip
 
-    def save_view(self, request: HttpRequest) -> HttpResponse:
+    def view_save(self, request: HttpRequest) -> HttpResponse:
         """Keep the list as the address narrows it."""
         self._check(request)
         query = kept_query(request)
@@ -142,15 +159,17 @@ class SavedViews:
         def effect(data: dict) -> str:
             shared = data.get("whose") == EVERYBODY
             _write(
-                SavedView(user=None if shared else request.user, model=self.opts.label_lower,
-                          name=data["name"], query=query)
+                SavedView(user_id=None if shared else request.user.pk,
+                          model=self.opts.label_lower, name=data["name"], query=query)
             )  # fmt: skip
             return f"The view “{data['name']}” is a tab above the list now."
 
-        return self._ask(request, "Save this view", _SaveForm if may_share else NameForm, effect,
-                         submit="Save the view", query=query)  # fmt: skip
+        return self._ask_view(
+            request, "Save this view", _SaveForm if may_share else NameForm, effect,
+            submit="Save the view", query=query,
+        )  # fmt: skip
 
-    def rename_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+    def view_rename(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Give a view another name."""
         view = self._found(request, pk)
 
@@ -161,10 +180,10 @@ class SavedViews:
 
         form = type("RenameForm", (NameForm,), {
             "name": forms.Text(max_length=60, initial=view.name)})  # fmt: skip
-        return self._ask(request, f"Rename “{view.name}”", form, effect, submit="Rename",
+        return self._ask_view(request, f"Rename “{view.name}”", form, effect, submit="Rename",
                          query=view.query)  # fmt: skip
 
-    def delete_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+    def view_delete(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Forget a view; the rows it shows stay."""
         view = self._found(request, pk)
 
@@ -172,12 +191,12 @@ class SavedViews:
             view.delete()
             return f"The view “{view.name}” is gone."
 
-        return self._ask(
+        return self._ask_view(
             request, f"Delete the view “{view.name}”?", forms.Form, effect,
             submit="Delete the view", danger=True, text="The rows it shows stay.",
         )  # fmt: skip
 
-    def _ask(
+    def _ask_view(
         self, request: HttpRequest, title: str, form: Any, effect: Any, *, submit: str,
         query: str = "", **options: Any,
     ) -> HttpResponse:  # fmt: skip

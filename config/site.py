@@ -16,7 +16,7 @@ from django.utils import timezone
 from config.models import Job, JobRun, OutboxRow
 from fulfillment.models import FulfillmentOrder
 from inventory.models import Supply
-from orders.models import Connection, InboundOrder, Order, Refund, WebhookEndpoint
+from orders.models import Connection, Hold, InboundOrder, Order, Refund, WebhookEndpoint
 from orders.money import in_words
 from orders.stages import STAGES
 from orders.webhooks.endpoints import TROUBLED
@@ -36,6 +36,7 @@ AGES: dict[str, tuple[timedelta, timedelta, str]] = {
     "unfillable": (timedelta(0), timedelta(0), "all have stock"),
     "on_hold": (timedelta(0), _DAY, "nothing is blocked"),
     "pickup_refused": (timedelta(0), timedelta(0), "none"),
+    "cancel_asked": (_HOUR, 4 * _HOUR, "every warehouse has answered"),
 }
 
 
@@ -54,6 +55,7 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     may, now = request.user.has_perm, timezone.now()
     todo = [row for row in _WAITING if may(row[0])]
     rows = [_waiting(*row[1:]) for row in todo]
+    rows = [*(_held() if may("orders.view_hold") else ()), *rows]
     health = _health() if may("config.view_outboxrow") else []
     orders = may("orders.view_order")
     return {
@@ -87,6 +89,13 @@ def level(tile: figures.Tile, *, now: Any) -> str:
     return "danger" if age >= alarm else "warning" if age >= warn else "busy"
 
 
+# Holds that a person decides about: type of the hold -> what waits, how urgent.
+_HELD: dict[str, tuple[str, str]] = {
+    Hold.Type.ADDRESS: ("addresses to check", "warning"),
+    Hold.Type.FRAUD: ("orders to check for fraud", "danger"),
+    Hold.Type.PAYMENT: ("payment problems", "danger"),
+    Hold.Type.DUPLICATE: ("orders that may be duplicates", "warning"),
+}
 # (permission, words, list, query, level when there are some, rows)
 _WAITING: tuple[tuple[str, str, str, dict[str, str], str, Callable[[], Any]], ...] = (
     ("fulfillment.view_fulfillmentorder", "work of stock points that is late",
@@ -125,6 +134,18 @@ def _waiting(
 ) -> dict[str, Any]:
     return {"words": words, "count": rows().count(), "level": level,
             "url": f"{reverse(target)}?{urlencode(query)}"}  # fmt: skip
+
+
+def _held() -> list[dict[str, Any]]:
+    """What holds wait for, by type, in one statement over open holds."""
+    url = reverse("admin:orders_hold_changelist")
+    waiting = Hold.objects.filter(state=Hold.State.OPEN, type__in=_HELD).values_list("type")
+    counts = dict(waiting.annotate(Count("order", distinct=True)).order_by())
+    return [
+        {"words": words, "count": counts.get(kind, 0), "level": level,
+         "url": f"{url}?{urlencode({'state__exact': 'open', 'type__exact': kind})}"}
+        for kind, (words, level) in _HELD.items()
+    ]  # fmt: skip
 
 
 def _points(now: Any) -> list[dict[str, Any]]:
@@ -248,6 +269,9 @@ _GROUPS: tuple[tuple[str, bool, tuple[_Item, ...]], ...] = (
         ("Caught mail", "drafts", "mailbox:list", "orders.view_notification"),
         ("Payments", "credit_card", "admin:orders_payment_changelist", "orders.view_payment"),
         ("Refunds", "currency_exchange", "admin:orders_refund_changelist", "orders.view_refund"),
+        ("Gift cards", "redeem", "admin:orders_giftcard_changelist", "orders.view_giftcard"),
+        ("Ledger of payments", "account_balance", "admin:orders_paymententry_changelist",
+         "orders.view_paymententry"),
         ("Customers", "group", "admin:orders_customer_changelist", "orders.view_customer"))),
     ("System", True, (
         ("Files in", "upload_file", "admin:config_job_changelist", "config.view_job"),

@@ -85,8 +85,8 @@ class FulfillmentOrderAdmin(ReadOnlyAdmin):
     search_help_text = "number, the channel's order id or the WMS's reference"
     ordering = ("-id",)
     inlines = (LineInline,)
-    fields = ("number_", "order_", "location", "state_", "why", "ship_by", "assigned_to",
-              "created_at", "ended_at", "requested_at", "wms_reference", "parcels_",
+    fields = ("number_", "order_", "location", "destination_", "state_", "why", "ship_by",
+              "assigned_to", "created_at", "ended_at", "requested_at", "wms_reference", "parcels_",
               "events_")  # fmt: skip
     readonly_fields = fields
 
@@ -108,6 +108,14 @@ class FulfillmentOrderAdmin(ReadOnlyAdmin):
     @display(description="order")
     def order_(self, row: FulfillmentOrder) -> SafeString:
         return order_link(row.order)
+
+    @display(description="goes to")
+    def destination_(self, row: FulfillmentOrder) -> str:
+        to = row.destination
+        group = f" (destination {row.group.key})" if row.group else ""
+        if row.is_pickup:
+            return f"picked up here{group}"
+        return f"{to.place or getattr(to.contact, 'city', '') or 'an address'}{group}"
 
     @display(description="state", ordering="state")
     def state_(self, row: FulfillmentOrder) -> SafeString:
@@ -163,8 +171,8 @@ class ParcelAdmin(ReadOnlyAdmin):
     search_help_text = "tracking number or the channel's order id"
     ordering = ("-id",)
     inlines = (ParcelLineInline,)
-    fields = ("parcel_", "order_", "work_", "location", "tracking_", "tracking_at", "weight_g",
-              "shipped_at", "delivered_at", "received_by")  # fmt: skip
+    fields = ("parcel_", "order_", "work_", "location", "destination", "tracking_", "tracking_at",
+              "weight_g", "shipped_at", "arrived_at", "delivered_at", "received_by")  # fmt: skip
     readonly_fields = fields
 
     @display(description="parcel", ordering="id")

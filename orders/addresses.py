@@ -60,7 +60,7 @@ def fix(
 ) -> Fixed:
     """Save addresses (by group, see `of`), find them on the map and look at the order again.
 
-    The hold of the address ends when nothing is wrong any more, or `anyway`, when a person says
+    Holds of the address end when nothing is wrong any more, or `anyway`, when a person says
     that it is fine as it is. Records `order.changed` with the names of the fields.
     Raises OrderEnded, Order.DoesNotExist, KeyError for a group that nothing is shipped to,
     holds.MayNotResolve.
@@ -80,12 +80,12 @@ def fix(
                 order.pk, "order.changed", actor=actor, fields=list(changed), reason="address fixed"
             )
         verdict = validation.rerun(order.pk, actor=actor)
+        wrong = tuple(one.sentence for one in verdict.findings if one.check == CHECK)
         open_ = _open(order)
-        if anyway:
+        if anyway or not wrong:  # also what somebody placed by hand
             for hold in open_:
                 holds.resolve(hold_id=hold.pk, actor=actor, user=user)
             open_ = []
-    wrong = tuple(one.sentence for one in verdict.findings if one.check == CHECK)
     return Fixed(changed, wrong, bool(open_))
 
 

@@ -434,6 +434,12 @@ SELECT a.order_id, array_agg(a.id ORDER BY a.id)
    AND NOT EXISTS (SELECT 1 FROM orders_hold h
                     WHERE h.order_id = a.order_id AND h.state = 'open'
                       AND 'route' = ANY(h.blocks))
+   AND NOT EXISTS (  -- it leaves together with units that wait for supply
+       SELECT 1 FROM orders_allocation b
+         JOIN orders_orderline m ON m.id = b.line_id
+         JOIN orders_orderline l ON l.id = a.line_id AND l.group_id IS NOT DISTINCT FROM m.group_id
+        WHERE b.order_id = a.order_id AND b.state = 'queued' AND b.queue = 'backorder'
+          AND (o.ship_together OR l.together <> '' AND l.together = m.together))
  GROUP BY a.order_id ORDER BY min(a.since), a.order_id LIMIT %(limit)s
 """
 

@@ -199,7 +199,7 @@ def export(customer: Customer) -> dict[str, Any]:
         "exported_at": timezone.now(),
         "customer": list(people.values("id", "email", "name", "phone", "created_at")),
         "orders": [
-            {**_plain(order), "number": Order(pk=order["id"]).number,
+            {**_plain(dict(order)), "number": Order(pk=order["id"]).number,
              **{name: rows.get(order["id"], []) for name, rows in by_name.items()}}
             for order in orders
         ],
@@ -299,5 +299,5 @@ def _forget_files(ids: Sequence[int]) -> int:
     attachments = list(Attachment.objects.filter(order__in=ids))
     Attachment.objects.filter(pk__in=[one.pk for one in attachments]).delete()
     for one in attachments:
-        transaction.on_commit(partial(one.file.storage.delete, one.file.name))
+        transaction.on_commit(partial(one.file.storage.delete, str(one.file.name)))
     return len(attachments)

@@ -22,7 +22,7 @@ State, Type = Hold.State, Hold.Type
 ROUTE, RELEASE, SHIP, REFUND = "route", "release", "ship", "refund"
 WORDS = {  # what a hold can block -> as staff say it
     ROUTE: "routing",
-    RELEASE: "asking the stock point",
+    RELEASE: "release",
     SHIP: "shipping",
     REFUND: "refunds",
 }

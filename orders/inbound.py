@@ -7,7 +7,8 @@ about it stays decided however often it comes again. A settled row forgets what 
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -185,23 +186,39 @@ def payload_for(row: InboundOrder) -> dict[str, Any]:
         raise CannotPick(str(error)) from error
 
 
+def preview(row: InboundOrder, *, actor: str) -> editing.Preview | None:
+    """What taking theirs would do; None when nothing has to change. Raises CannotPick."""
+    assert row.order is not None
+    with _in_words():
+        actions = editing.between(row.order, payload_for(row))
+        if not actions:
+            return None
+        return editing.preview(order_id=row.order.pk, actions=actions, actor=actor)
+
+
 def take_over(order_id: int, payload: Mapping[str, Any], *, actor: str, source: str) -> bool:
     """Change an order into what its channel says now; returns whether anything had to change.
 
     Raises CannotPick when an edit of it is not possible.
     """
     order = Order.objects.get(pk=order_id)
-    try:
+    with _in_words():
         actions = editing.between(order, payload)
         if actions:
             editing.apply(
                 order_id=order_id, actions=actions, actor=actor, source=source,
                 reason="changed at the channel", based_on=order.version,
             )  # fmt: skip
-    except (editing.CannotDiff, editing.EditRefused, editing.Stale, ValidationError) as error:
-        raise CannotPick(str(error)) from error
     seen(order_id, payload)
     return bool(actions)
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    try:
+        yield
+    except (editing.CannotDiff, editing.EditRefused, editing.Stale, ValidationError) as error:
+        raise CannotPick(str(error)) from error
 
 
 def seen(order_id: int, payload: Mapping[str, Any]) -> None:
@@ -210,12 +227,6 @@ def seen(order_id: int, payload: Mapping[str, Any]) -> None:
     if at is not None:
         newer = Order.objects.filter(pk=order_id).exclude(channel_changed_at__gte=at)
         newer.update(channel_changed_at=at)
-
-
-def erase(orders: Iterable[int], *, actor: str) -> int:
-    """Forget what is kept of these orders: their person asked for it. Returns how many rows."""
-    rows = InboundOrder.objects.filter(order_id__in=list(orders), state=State.OPEN)
-    return rows.update(state=State.DISMISSED, **_forgotten(actor))
 
 
 # --- rows ----------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from orders import inbound, money
 from orders.document import as_payload
 from orders.models import InboundOrder
 
+MOST_EFFECTS = 10
 MOST_VALUES = 300  # of a document that cannot be read
 Figure = tuple[str, str]  # where, and what: both in words
 _PLACES = {
@@ -82,7 +83,7 @@ def figures(payload: Mapping[str, Any]) -> dict[Figure, str]:
         found[where, "units"] = f"{line['quantity']} at {_plain(line['unit_price'])} {currency}"
     for name, what in _ORDER:
         value = payload.get(name)
-        if name in _AMOUNTS:
+        if name in _AMOUNTS and (value or name != "commission"):
             found["order", what] = f"{money.text(Decimal(value or 0), currency)} {currency}"
         else:
             found["order", what] = _said(value)
@@ -92,10 +93,11 @@ def figures(payload: Mapping[str, Any]) -> dict[Figure, str]:
     found["delivery", "speed"] = delivery["service"]
     for name in ("name", "email", "phone"):
         found["customer", _WORDS.get(name, name)] = payload["customer"][name]
+    # A stored order has one phone, whoever's it was.
+    address = {"phone": payload["customer"]["phone"]} if payload["shipping_address"] else {}
+    address |= {n: v for n, v in (payload["shipping_address"] or {}).items() if v}
     for name in _ADDRESS:
-        found["shipping address", _WORDS.get(name, name)] = _said(
-            (payload["shipping_address"] or {}).get(name)
-        )
+        found["shipping address", _WORDS.get(name, name)] = _said(address.get(name))
     return {figure: text for figure, text in found.items() if text}
 
 
@@ -128,6 +130,21 @@ def _place(pointer: str) -> str:
         else:
             words.append(_PLACES.get(step) or _WORDS.get(step) or step.replace("_", " "))
     return ", ".join(words)
+
+
+def consequences(row: InboundOrder, *, actor: str) -> str:
+    """What taking theirs would do, for the page that asks; or why it cannot be done."""
+    if row.state != InboundOrder.State.OPEN or row.order is None:
+        return "Somebody decided about it meanwhile."
+    try:
+        shown = inbound.preview(row, actor=actor)
+    except inbound.CannotPick as error:
+        return f"This cannot be taken over: {error}"
+    if shown is None:
+        return "Nothing of our order has to change."
+    effects = [f"{e.units} x {e.sku}: {e.words}." for e in shown.effects[:MOST_EFFECTS]]
+    total = f"Its total becomes {shown.after.total} {shown.currency} (now {shown.before.total})."
+    return " ".join([f"Our order {row.order.number} is changed.", total, *effects, *shown.warnings])
 
 
 def outcome(row: InboundOrder) -> str:

@@ -113,11 +113,12 @@ def split_slices(cuts: Sequence[tuple[Allocation, int]]) -> list[Allocation]:
     claims = ledger.split_many(
         {piece.reservation_id: units for piece, units in cuts if piece.reservation_id is not None}
     )
-    params = {"ids": [piece.pk for piece, _ in cuts], "units": [units for _, units in cuts]}
+    ids, units = [piece.pk for piece, _ in cuts], [count for _, count in cuts]
+    params: dict[str, Any] = {"ids": ids, "units": units}
     with connection.cursor() as cursor:
         cursor.execute(_CUT, params)
         if cursor.rowcount != len(cuts):
-            raise MovedMeanwhile(f"slices {params['ids']} do not hold more than {params['units']}")
+            raise MovedMeanwhile(f"slices {ids} do not hold more than {units}")
         made = Allocation.objects.bulk_create(
             _cut_off(piece, units, claims) for piece, units in cuts
         )

@@ -22,7 +22,7 @@ SELECT c.pool_id, l.product_id, sum(a.quantity)::int AS units
   JOIN orders_orderline l ON l.id = a.line_id
   JOIN orders_order o ON o.id = a.order_id
   JOIN orders_saleschannel c ON c.id = o.channel_id
- WHERE a.state = 'queued' AND a.reservation_id IS NULL
+ WHERE a.state = 'queued' AND a.reservation_id IS NULL AND NOT o.test
  GROUP BY c.pool_id, l.product_id
 """
 

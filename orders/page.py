@@ -22,6 +22,7 @@ from orders.models import (
     Refund,
 )
 from orders.money import in_words
+from orders.validation import Finding
 
 S = Allocation.State
 LEVELS = {
@@ -43,7 +44,7 @@ PAYMENT_LEVELS = {
 def context(order: Order, *, user: AbstractBaseUser | AnonymousUser) -> dict[str, Any]:
     """Everything the page's template asks for; the order's lines are read once for all."""
     may_handle = user.has_perm("orders.change_order")  # type: ignore[union-attr]
-    prefetch_related_objects([order], "lines", "payments", "bundles", "delivery_groups")
+    prefetch_related_objects([order], "lines", "payments")
     slices = list(
         order.allocations.select_related(
             "line", "location", "reservation__supply__location"
@@ -52,7 +53,6 @@ def context(order: Order, *, user: AbstractBaseUser | AnonymousUser) -> dict[str
     holds = list(order.holds.order_by("id"))
     messages = list(order.notifications.order_by("-id"))
     remarks = notes.of(order)
-    parcels = order.parcels.select_related("location")  # type: ignore[attr-defined]
     status = queries.fulfillment_status({piece.state for piece in slices})
     payment = queries.payment_status(order)
     return {
@@ -65,13 +65,14 @@ def context(order: Order, *, user: AbstractBaseUser | AnonymousUser) -> dict[str
         "slices": [(piece, _slice_level(piece)) for piece in slices],
         "decisions": order.decisions.select_related("rule_set").order_by("-id"),  # type: ignore[attr-defined]
         "holds": holds,
+        "findings": [Finding(**row) for row in order.findings],
         "open_holds": [hold for hold in holds if hold.state == Hold.State.OPEN],
-        "parcels": parcels.prefetch_related("lines__allocation__line").order_by("id"),
+        "parcels": _parcels(order, slices),
         "payments": order.payments.all(),
         "entries": PaymentEntry.objects.filter(payment__order=order)
                    .select_related("payment").order_by("id"),
         "refunds": Refund.objects.filter(payment__order=order).order_by("id"),
-        "items": items(order), "groups": order.delivery_groups.all(),
+        "items": items(order), "groups": _groups(order),
         "risk_level": _risk_level(order.risk),
         "conflicts": order.inbound.filter(state=InboundOrder.State.OPEN).count(),
         **remarks, "tags_known": notes.suggested_tags() if may_handle else [],
@@ -96,20 +97,39 @@ class Item:
 
 
 def items(order: Order) -> list[Item]:
-    """What was bought, as the customer sees it; lines, bundles and groups are prefetched."""
-    groups = {group.pk: group for group in order.delivery_groups.all()}
-    bundles = {bundle.pk: bundle for bundle in order.bundles.all()}
-    found: dict[tuple[int, int], Item] = {}
-    for line in sorted(order.lines.all(), key=lambda line: (line.position, line.component)):
+    """What was bought, as the customer sees it; bundles and groups are read when there are some."""
+    lines = sorted(order.lines.all(), key=lambda line: (line.position, line.component))
+    groups = {group.pk: group for group in _groups(order)}
+    bundled = any(line.bundle_id for line in lines)
+    bundles = {bundle.pk: bundle for bundle in order.bundles.all()} if bundled else {}
+    found: dict[int, Item] = {}
+    for line in lines:
         group = groups.get(line.group_id or 0)
         bundle = bundles.get(line.bundle_id or 0)
-        key = (line.position, 0)
         if bundle is None:
-            found[key] = Item(line, (), group)
+            found[line.position] = Item(line, (), group)
         else:
-            known = found.get(key, Item(bundle, (), group))
-            found[key] = Item(bundle, (*known.components, line), group)
+            known = found.get(line.position, Item(bundle, (), group))
+            found[line.position] = Item(bundle, (*known.components, line), group)
     return list(found.values())
+
+
+def _groups(order: Order) -> list[DeliveryGroup]:
+    if not any(line.group_id for line in order.lines.all()):
+        return []
+    prefetch_related_objects([order], "delivery_groups__pickup_location")
+    return list(order.delivery_groups.all())
+
+
+def _parcels(order: Order, slices: Sequence[Allocation]) -> list[Any]:
+    """The order's parcels; what is in them is among its slices, which are read already."""
+    parcels = order.parcels.select_related("location").prefetch_related("lines")  # type: ignore[attr-defined]
+    known = {piece.pk: piece for piece in slices}
+    found = list(parcels.order_by("id"))
+    for parcel in found:
+        for line in parcel.lines.all():
+            line.allocation = known[line.allocation_id]
+    return found
 
 
 def _risk_level(risk: int | None) -> str:
@@ -120,6 +140,8 @@ def next_step(slices: Sequence[Allocation], holds: Sequence[Hold]) -> str:
     """What a person can do now, in one sentence; empty when nothing waits for a person."""
     if any(hold.state == Hold.State.OPEN for hold in holds):
         return "On hold: nothing it blocks goes on until somebody resolves it."
+    if any(piece.cancel_quantity for piece in slices):
+        return "A warehouse was asked to let go of some units and has not answered yet."
     queues = {piece.queue for piece in slices if piece.queue}
     if Allocation.Queue.UNFILLABLE in queues:
         return "Some units found no stock point. Route again when there is stock, or cancel."
@@ -133,17 +155,19 @@ def next_step(slices: Sequence[Allocation], holds: Sequence[Hold]) -> str:
 
 
 def can(order: Order) -> set[str]:
-    """Which of the page's actions would do something."""
-    states = {*order.allocations.values_list("state", flat=True)}
-    possible = set()
+    """Which of the page's actions would do something; `order` as queries.with_states() reads it."""
+    states = set(order.slice_states)  # type: ignore[attr-defined]
+    possible = {"order_versions"}
     if order.state == Order.State.OPEN:
-        possible |= {"hold_order", "check_again"}
+        possible |= {"edit_order", "hold_order", "check_again"}
         if addresses.waits(order):
             possible.add("fix_address")
     if S.QUEUED in states:
         possible.add("route_again")
     if states & set(lifecycle.CANCELABLE):
         possible |= {"cancel_order", "cancel_items"}
+    if any(payment.refundable for payment in order.payments.all()):
+        possible.add("refund_order")
     return possible
 
 

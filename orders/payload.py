@@ -20,6 +20,7 @@ MAX_LINES = 200
 MAX_QUANTITY = 10_000
 NOTHING = Decimal("0.0000")  # as a given zero is read, so that leaving it out is the same order
 MAX_METADATA = 100
+MOST_AHEAD = timedelta(days=730)
 MAX_AMOUNT = Decimal(10) ** 10  # what a money column holds, in whole units of a currency
 _AMOUNT = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
@@ -74,6 +75,16 @@ class Moment(Zoned):
         if moment > timezone.now() + timedelta(days=1) or moment.year < 2000:
             raise serializers.ValidationError("is not a believable time for an order")
         return moment
+
+
+class Day(serializers.DateField):
+    """A day on which somebody wants something; within two years."""
+
+    def to_internal_value(self, value: Any) -> Any:
+        day = super().to_internal_value(value)
+        if day.year < 2000 or day > timezone.now().date() + MOST_AHEAD:
+            raise serializers.ValidationError("is not a believable day for a delivery")
+        return day
 
 
 class Code(serializers.CharField):
@@ -145,7 +156,7 @@ class DeliveryGroupPayload(DeliveryPayload):
 
     key = Code(max_length=40)
     address = Address(allow_null=True, default=None)
-    wanted_on = serializers.DateField(allow_null=True, default=None)
+    wanted_on = Day(allow_null=True, default=None)
     gift = Flag(default=False)
     gift_message = Text(1000)
 
@@ -212,7 +223,7 @@ class OrderPayload(Strict):
     gift = Flag(required=False, help_text="no prices in the parcel")
     gift_message = serializers.CharField(max_length=1000, required=False, allow_blank=True)
     ship_together = Flag(required=False, help_text="in one parcel, or not until that is possible")
-    wanted_on = serializers.DateField(required=False, allow_null=True)
+    wanted_on = Day(required=False, allow_null=True)
     ship_by = Zoned(required=False, allow_null=True, help_text="the marketplace's limit")
     deliver_by = Zoned(required=False, allow_null=True, help_text="the marketplace's promise")
     sold_at = serializers.CharField(

@@ -180,7 +180,7 @@ def _differs(
     try:
         if not editing.between(order, payload):
             return
-        if link.settings.get("auto_update"):
+        if link.settings.get("auto_update") and order.state == Order.State.OPEN:
             with transaction.atomic():
                 inbound.take_over(order_id, payload, actor=link.connector, source=link.connector)
             taken.changed += 1

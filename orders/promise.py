@@ -20,6 +20,7 @@ TRANSIT_DAYS: tuple[tuple[float, int], ...] = ((300, 1), (1000, 2), (2500, 4), (
 UNKNOWN_DISTANCE_KM = 1000.0
 SATURDAY = 5
 _DAY = timedelta(days=1)
+MOST_AHEAD = timedelta(days=60)  # no work is given out longer than this before a wanted day
 DELIVERED_BY = time(20)
 
 
@@ -147,7 +148,8 @@ def promised_at(
 
     Never before the day it is wanted on.
     """
-    arrivals = [arrival(p.point, at=at, placed=placed) for p in pieces]
+    places = {piece.point.location: piece.point for piece in pieces}
+    arrivals = [arrival(point, at=at, placed=placed) for point in places.values()]
     if wanted_on is not None:
         arrivals = [max(a, datetime.combine(wanted_on, DELIVERED_BY, a.tzinfo)) for a in arrivals]
     return max(arrivals, default=None)
@@ -169,8 +171,8 @@ def release_at(
 def _release(point: StockPoint, wanted_on: date, *, at: Point | None, now: datetime) -> datetime:
     zone = _zone(point.timezone)
     today = local_time(now, point.timezone).date()
-    day = wanted_on
-    while day > today:
+    day, first = wanted_on, max(today, wanted_on - MOST_AHEAD)
+    while day > first:
         before = datetime.combine(day - _DAY, time.min, tzinfo=zone)
         if arrival(point, at=at, placed=before).date() < wanted_on:
             break

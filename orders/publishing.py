@@ -58,7 +58,8 @@ WITH figure AS (
 SELECT count(*) FROM written
 """
 
-# One open row of work per channel that is told by webhook and has not heard everything.
+# One open row of work per channel that is told (at its address or by its connector) and has not
+# heard everything.
 _RING = f"""
 INSERT INTO config_outboxrow (topic, subject, cause, payload, created_at, next_at, attempts,
     last_error)
@@ -69,7 +70,9 @@ SELECT '{WEBHOOK}', c.id, 'number:' || u.number || ':' || txid_current(), '{{}}'
     SELECT k.number FROM orders_channelstock k
      WHERE k.channel_id = c.id AND (k.sent_number IS NULL OR k.sent_number < k.number)
      ORDER BY k.number LIMIT 1) AS u
- WHERE c.stock_url <> ''
+ WHERE (c.stock_url <> ''
+        OR EXISTS (SELECT 1 FROM orders_connection l
+                    WHERE l.channel_id = c.id AND l.active AND l.pushes_stock))
    AND NOT EXISTS (SELECT 1 FROM config_outboxrow r
                     WHERE r.topic = '{WEBHOOK}' AND r.subject = c.id
                       AND r.done_at IS NULL AND r.dead_at IS NULL)

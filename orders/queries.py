@@ -115,7 +115,7 @@ def payment_status(order: Order) -> str:
     given = getattr(order, "payment_sums", None)
     if given is None:
         mine = with_payment_sums(Order.objects.filter(pk=order.pk))
-        given = mine.values_list("payment_sums", flat=True).get()
+        given = mine.get().payment_sums  # type: ignore[attr-defined]
     sums = PaymentSums(*given)
     if not sums.payments:
         return "none"

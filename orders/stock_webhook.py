@@ -1,4 +1,5 @@
-"""Changes of availability, posted to a channel that gave an address for them.
+"""Changes of availability, posted to a channel that gave an address for them, and told to the shop
+system behind it where its connector can.
 
 Signed as Standard Webhooks (standardwebhooks.com) say, so that a channel can check them with any
 library for it. A 2xx is both "told" and "acknowledged"; anything else is tried again for days.
@@ -17,7 +18,8 @@ from config import outbox, outgoing
 from config.models import OutboxRow
 from config.outbox import Finish
 from orders import publishing
-from orders.models import SalesChannel
+from orders.connectors.protocol import connector
+from orders.models import Connection, SalesChannel
 from orders.publishing import Figure
 from orders.webhooks import signing
 
@@ -30,16 +32,26 @@ class NoSecret(Exception):
 
 def handle(row: OutboxRow) -> Finish | None:
     """Work of the topic "stock_delta": tell a channel the oldest changes it has not heard."""
-    channel = SalesChannel.objects.filter(pk=row.subject).exclude(stock_url="").first()
-    figures = publishing.unsent(channel, limit=ROWS) if channel else []
-    if channel is None or not figures:
+    channel = SalesChannel.objects.filter(pk=row.subject).first()
+    link = Connection.objects.filter(channel=channel, active=True, pushes_stock=True).first()
+    if channel is None or not (channel.stock_url or link):
         return None
+    figures = publishing.unsent(channel, limit=ROWS)
+    if not figures:
+        return None
+    outbox.renew(row)
+    if link:
+        connector(link.connector).tell_stock(link, figures)
+    if channel.stock_url:
+        _post(channel, figures)
+    return partial(_told, channel, figures)
+
+
+def _post(channel: SalesChannel, figures: Sequence[Figure]) -> None:
     if not channel.stock_secret:
         raise NoSecret(f"give {channel} a stock secret: what is posted to it must be signed")
-    outbox.renew(row)
     body = message(figures)
     outgoing.post(channel.stock_url, body, headers=signed(channel, body, at=timezone.now()))
-    return partial(_told, channel, figures)
 
 
 def _told(channel: SalesChannel, figures: Sequence[Figure]) -> None:

@@ -155,6 +155,9 @@ def _received(data: Data, known: _Known) -> str:
 
 
 def _changed(data: Data, known: _Known) -> str:
+    if fields := data.get("fields"):  # an address put right: no version of its own
+        names = sorted({str(field).rsplit("/", 1)[-1] for field in fields})
+        return f"Changed {', '.join(names)}{_because(data)}"
     what = [CHANGES.get(action, action) for action in data.get("actions") or ()]
     parts = [f"Changed to version {data.get('version')}: {', '.join(what)}"]
     difference = Decimal(str(data.get("difference") or 0))

@@ -41,11 +41,14 @@ SELECT CASE WHEN queue = 'unfillable' THEN 'unfillable' WHEN queue = 'pickup_ref
 UNION ALL
 SELECT 'on_hold', count(DISTINCT order_id), min(placed_at) FROM orders_hold WHERE state = 'open'
 UNION ALL
+SELECT 'cancel_asked', count(DISTINCT order_id), min(cancel_requested_at) FROM orders_allocation
+ WHERE cancel_requested_at IS NOT NULL
+UNION ALL
 SELECT 'shipped_today', count(DISTINCT order_id), min(shipped_at) FROM fulfillment_parcel
  WHERE shipped_at >= %(midnight)s
 """
 FUNNEL = ("to_route", "awaited", "routed", "picking", "packed", "shipped_today", "unfillable",
-          "on_hold", "pickup_refused")  # fmt: skip
+          "on_hold", "pickup_refused", "cancel_asked")  # fmt: skip
 
 
 def funnel(*, now: datetime) -> list[Tile]:

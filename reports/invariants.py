@@ -207,7 +207,8 @@ SELECT a.id, a.order_id, a.state, a.queue FROM orders_allocation a
         AND NOT EXISTS (SELECT 1 FROM config_outboxrow w WHERE w.topic = 'route'
             AND w.subject = a.order_id AND w.done_at IS NULL AND w.dead_at IS NULL)
         AND NOT EXISTS (SELECT 1 FROM orders_hold h WHERE h.order_id = a.order_id
-            AND h.state = 'open' AND 'route' = ANY(h.blocks)))
+            AND h.state = 'open' AND 'route' = ANY(h.blocks)
+            AND (h.slices = '{}' OR a.id = ANY(h.slices))))
     OR (a.queue = 'backorder'
         AND NOT EXISTS (SELECT 1 FROM inventory_reservation r
             WHERE r.id = a.reservation_id AND r.supply_id IS NOT NULL))
@@ -217,7 +218,10 @@ SELECT a.id, a.order_id, a.state, a.queue FROM orders_allocation a
         AND NOT EXISTS (SELECT 1 FROM fulfillment_fulfillmentline f
             WHERE f.allocation_id = a.id AND f.open)
         AND NOT EXISTS (SELECT 1 FROM config_outboxrow w WHERE w.topic = 'work'
-            AND w.subject = a.order_id AND w.done_at IS NULL AND w.dead_at IS NULL))
+            AND w.subject = a.order_id AND w.done_at IS NULL AND w.dead_at IS NULL)
+        AND NOT EXISTS (SELECT 1 FROM orders_hold h WHERE h.order_id = a.order_id
+            AND h.state = 'open' AND 'release' = ANY(h.blocks)
+            AND (h.slices = '{}' OR a.id = ANY(h.slices))))
     OR (a.state IN ('accepted', 'picked', 'packed', 'ready')
         AND NOT EXISTS (SELECT 1 FROM fulfillment_fulfillmentline f
             WHERE f.allocation_id = a.id AND f.open))""",

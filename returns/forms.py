@@ -1,4 +1,4 @@
-"""What a customer fills in to send things back."""
+"""What a customer fills in to send things back, or to cancel what has not left."""
 
 import uuid
 from collections.abc import Iterable, Iterator
@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 
+from orders.cancellation import Position
 from returns.models import Return
 from returns.process import Refused
 from returns.returnable import Room
@@ -57,12 +58,45 @@ class ReturnForm(forms.Form):
         self.add_error(field if field in self.fields else None, f"{words[:1].upper()}{words[1:]}.")
 
 
+class CancelForm(forms.Form):
+    """Units of each thing that can still be canceled; all of them, unless fewer are chosen."""
+
+    def __init__(self, *args: Any, positions: Iterable[Position], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.positions = {one.position: one for one in positions}
+        for key, one in self.positions.items():
+            self.fields[f"units_{key}"] = _choice(one.name, one.units, "Cancel", initial=one.units)
+
+    def lines(self) -> Iterator[tuple[Position, forms.BoundField]]:
+        """Each thing that can be canceled, with its field."""
+        for key, one in self.positions.items():
+            yield one, self[f"units_{key}"]
+
+    def clean(self) -> dict[str, Any]:
+        """At least one unit."""
+        cleaned = super().clean() or {}
+        if not self.errors and not self.wanted(cleaned):
+            self.add_error(None, "Choose at least one item to cancel.")
+        return cleaned
+
+    def wanted(self, cleaned: dict[str, Any]) -> dict[int, int]:
+        """Units that were chosen, by position."""
+        units = {key: cleaned.get(f"units_{key}") or 0 for key in self.positions}
+        return {key: n for key, n in units.items() if n}
+
+
 def _units(room: Room) -> forms.Field:
-    label = f"How many of {room.name}"
-    if room.open > MOST_CHOICES:
-        return forms.IntegerField(label=label, required=False, min_value=0, max_value=room.open)
-    choices = [(0, "Keep")] if room.open == 1 else [(0, "None")]
-    choices += [(n, "Send back" if room.open == 1 else str(n)) for n in range(1, room.open + 1)]
+    return _choice(room.name, room.open, "Send back")
+
+
+def _choice(name: str, most: int, do: str, *, initial: int | None = None) -> forms.Field:
+    label = f"How many of {name}"
+    if most > MOST_CHOICES:
+        return forms.IntegerField(
+            label=label, required=False, min_value=0, max_value=most, initial=initial
+        )
+    choices = [(0, "Keep" if most == 1 else "None")]
+    choices += [(n, do if most == 1 else str(n)) for n in range(1, most + 1)]
     return forms.TypedChoiceField(
-        label=label, required=False, choices=choices, coerce=int, empty_value=None
+        label=label, required=False, choices=choices, coerce=int, empty_value=None, initial=initial
     )

@@ -13,7 +13,16 @@ from config.geo import Point, distance_km
 from fulfillment.models import Parcel, ParcelLine
 from inventory.models import Location
 from orders import lifecycle, queries
-from orders.models import Allocation, Notification, Order, OrderContact, OrderLine, Refund
+from orders.destinations import SHIP_TO_STORE, Destination
+from orders.models import (
+    Allocation,
+    DeliveryGroup,
+    Notification,
+    Order,
+    OrderContact,
+    OrderLine,
+    Refund,
+)
 from orders.money import in_words
 from orders.notifications import words
 from returns.models import Return, ReturnLine
@@ -55,6 +64,7 @@ class Shipment:
     items: Sequence[tuple[int, str]]
     carrier: str = ""
     tracking_number: str = ""
+    to: str = ""  # where it goes, when not all of the order goes there
 
 
 @dataclass(frozen=True)
@@ -116,7 +126,7 @@ def of(order: Order, *, now: datetime) -> Tracking:
     zone = words.zone_of(order, contact)
     slices = list(
         order.allocations.select_related(
-            "line__product", "location", "reservation__supply"
+            "line__product", "line__group__pickup_location", "location", "reservation__supply"
         ).order_by("id")
     )
     parcels = _parcels(order)
@@ -154,11 +164,10 @@ def of(order: Order, *, now: datetime) -> Tracking:
 
 
 def _headline(order: Order, status: str, slices: Iterable[Allocation]) -> str:
-    if order.delivery == Order.Delivery.PICKUP:
-        if any(piece.state == A.READY for piece in slices):
-            return "Your order is ready for pick-up"
-        if status == "delivered":
-            return "You have collected your order"
+    if any(piece.state == A.READY for piece in slices) and order.delivery != Order.Delivery.SHIP:
+        return "Your order is ready for pick-up"
+    if status == "delivered" and all(p.state in (A.COLLECTED, A.CANCELED) for p in slices):
+        return "You have collected your order"
     if status == "partially_shipped" and all(piece.state != A.SHIPPED for piece in slices):
         return HEADLINES["partially_delivered"]
     return HEADLINES[status]
@@ -172,7 +181,7 @@ def _promise(order: Order, slices: Iterable[Allocation], *, zone: ZoneInfo, now:
     day = words.day(order.promised_at, zone=zone, now=now)
     if now > order.promised_at:
         return f"It was to arrive by {day} and is late. We are sorry."
-    verb = "Ready for you" if order.delivery == Order.Delivery.PICKUP else "Arrives"
+    verb = "Arrives" if order.delivery == Order.Delivery.SHIP else "Ready for you"
     return f"{verb} by {day}"
 
 
@@ -181,7 +190,9 @@ def _promise(order: Order, slices: Iterable[Allocation], *, zone: ZoneInfo, now:
 
 def _parcels(order: Order) -> list[Parcel]:
     lines = ParcelLine.objects.select_related("allocation__line__product").order_by("id")
-    parcels = Parcel.objects.filter(order=order).select_related("location")
+    parcels = Parcel.objects.filter(order=order).select_related(
+        "location", "destination", "fulfillment_order__group__pickup_location"
+    )
     return list(parcels.prefetch_related(Prefetch("lines", lines)).order_by("id"))
 
 
@@ -194,11 +205,22 @@ def _parcel(order: Order, parcel: Parcel) -> Shipment:
         items=_items((line.allocation.line, line.quantity) for line in parcel.lines.all()),
         carrier=words.one_line(parcel.carrier),
         tracking_number=words.one_line(parcel.tracking_number),
+        to=_to(parcel.fulfillment_order.group),
     )
+
+
+def _to(group: DeliveryGroup | None) -> str:
+    """Where a second destination is, without saying whose."""
+    if group is None:
+        return ""
+    store = group.pickup_location
+    return words.one_line(store.name if store else group.city)
 
 
 def _parcel_words(parcel: Parcel) -> tuple[str, str]:
     place = words.one_line(parcel.location.name)
+    if parcel.destination is not None:
+        return _store_words(parcel, place, words.one_line(parcel.destination.name))
     return {
         T.PRE_TRANSIT: ("Handed to the carrier", f"It left {place}."),
         T.IN_TRANSIT: ("On its way", f"It left {place}."),
@@ -213,13 +235,26 @@ def _parcel_words(parcel: Parcel) -> tuple[str, str]:
     }[Parcel.Tracking(parcel.tracking_status)]
 
 
+def _store_words(parcel: Parcel, place: str, store: str) -> tuple[str, str]:
+    """Of a parcel that is collected in a store."""
+    if parcel.delivered_at is not None:
+        return "Collected", f"You took it at {store}."
+    if parcel.arrived_at is not None:
+        return "Ready for pick-up", f"It waits for you at {store}. Please bring your order number."
+    if parcel.tracking_status in (T.FAILURE, T.RETURN_TO_SENDER):
+        return "Delayed", f"It did not reach {store}. We take care of it."
+    return f"On its way to {store}", f"It left {place}. We write to you when it is there."
+
+
 def _parcel_steps(order: Order, parcel: Parcel) -> list[Step]:
     ordered = Step("Ordered", "done", order.placed_at)
-    if parcel.tracking_status == T.COLLECTED:
+    if parcel.tracking_status == T.COLLECTED and parcel.destination is None:
         return [ordered, Step("Prepared", "done"), Step("Ready", "done"),
                 Step("Collected", "done", parcel.delivered_at)]  # fmt: skip
     left = Step("Shipped", "done", parcel.shipped_at)
     status = parcel.tracking_status
+    if parcel.destination is not None:
+        return [ordered, left, *_store_steps(parcel)]
     if status == T.DELIVERED:
         came = Step("Delivered", "done", parcel.delivered_at)
         return [ordered, left, Step("On its way", "done"), came]
@@ -230,13 +265,21 @@ def _parcel_steps(order: Order, parcel: Parcel) -> list[Step]:
     return [ordered, left, Step(title, "now"), Step("Delivered")]
 
 
+def _store_steps(parcel: Parcel) -> list[Step]:
+    if parcel.arrived_at is None:
+        return [Step("In the store", "now"), Step("Collected")]
+    here = Step("In the store", "now" if parcel.delivered_at is None else "done", parcel.arrived_at)
+    taken = "" if parcel.delivered_at is None else "done"
+    return [here, Step("Collected", taken, parcel.delivered_at)]
+
+
 def _waiting(order: Order, slices: Iterable[Allocation]) -> list[Shipment]:
     """Units that have not left, together with those that wait at the same place alike."""
-    groups: dict[tuple[int | None, bool], list[Allocation]] = defaultdict(list)
+    groups: dict[tuple[int | None, bool, int | None], list[Allocation]] = defaultdict(list)
     for piece in slices:
         if piece.state not in (*lifecycle.LEFT, A.CANCELED) and piece.queue != BACKORDER:
             at = None if piece.state == A.QUEUED else piece.location_id
-            groups[at, piece.state == A.READY].append(piece)
+            groups[at, piece.state == A.READY, piece.line.group_id].append(piece)
     return [_waiting_group(order, pieces) for pieces in groups.values()]
 
 
@@ -247,8 +290,8 @@ def _on_the_way_to_us(order: Order, slices: Iterable[Allocation]) -> list[Shipme
         if piece.queue == BACKORDER:
             supply = piece.reservation.supply if piece.reservation else None
             days[supply.eta if supply else None].append(piece)
-    ends = ("Ready", "Collected") if order.delivery == Order.Delivery.PICKUP else (
-        "Shipped", "Delivered")  # fmt: skip
+    ends = ("Shipped", "Delivered") if order.delivery == Order.Delivery.SHIP else (
+        "Ready", "Collected")  # fmt: skip
     return [
         Shipment(
             title="On its way to us",
@@ -272,18 +315,23 @@ def _expected(day: date | None) -> str:
 
 def _waiting_group(order: Order, pieces: Sequence[Allocation]) -> Shipment:
     place = pieces[0].location if pieces[0].state != A.QUEUED else None
-    pickup = order.delivery == Order.Delivery.PICKUP
+    group = pieces[0].line.group
+    to = Destination(order, group)
     ready = pieces[0].state == A.READY
     ordered = Step("Ordered", "done", order.placed_at)
     prepared = Step("Prepared", "done" if ready else "now" if place else "")
-    ends = [Step("Ready", "now" if ready else ""), Step("Collected")] if pickup else [
-        Step("Shipped"), Step("Delivered")]  # fmt: skip
+    ends = [Step("Shipped"), Step("Delivered")]
+    if ready or to.is_over_counter(place.pk if place else None):
+        ends = [Step("Ready", "now" if ready else ""), Step("Collected")]
+    elif to.delivery == SHIP_TO_STORE:
+        ends = [Step("In the store"), Step("Collected")]
     title, sentence = _waiting_words(place, ready=ready)
     return Shipment(
         title=title,
         sentence=sentence,
         steps=[ordered, prepared, *ends],
         items=_items((piece.line, piece.quantity) for piece in pieces),
+        to=_to(group),
     )
 
 
@@ -302,7 +350,7 @@ def _items(units: Iterable[tuple[OrderLine, int]]) -> list[tuple[int, str]]:
     for line, quantity in units:
         sums[line.pk] += quantity
         lines[line.pk] = line
-    ordered = sorted(lines.values(), key=lambda line: line.position)
+    ordered = sorted(lines.values(), key=lambda line: (line.position, line.component))
     return [(sums[line.pk], name_of(line)) for line in ordered]
 
 

@@ -1,4 +1,4 @@
-"""The customer's pages behind a secret link: follow the order, send things back."""
+"""The customer's pages behind a secret link: follow the order, cancel, send things back."""
 
 import uuid
 from collections.abc import Callable
@@ -14,14 +14,16 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
 from config.status import IllegalMove
-from orders import links
+from orders import cancellation, links
 from orders.models import Order
 from returns import process, tracking
-from returns.forms import KEY, ReturnForm
+from returns.forms import KEY, CancelForm, ReturnForm
 from returns.models import Return
 from returns.returnable import name_of, rooms, time_zone
 
 ACTOR = "customer"
+CANCELED = "It is canceled. What you paid for it goes back to you."
+ASKED = "We asked the warehouse to stop it, and will write to you when it did."
 View = Callable[..., HttpResponse]
 
 
@@ -68,7 +70,32 @@ def _home(token: str) -> str:
 def order_page(request: HttpRequest, order: Order, *, token: str) -> HttpResponse:
     """Where everything is, what it cost, what came back."""
     page = tracking.of(order, now=timezone.now())
-    return _show(request, "order", page=page, order=order, token=token)
+    may_cancel = order.state == Order.State.OPEN and bool(_open_positions(order))
+    return _show(request, "order", page=page, order=order, token=token, may_cancel=may_cancel)
+
+
+def _open_positions(order: Order) -> list[cancellation.Position]:
+    return cancellation.open_positions(order, by=ACTOR)
+
+
+@require_http_methods(["GET", "POST"])
+@customer_page(referrer="same-origin")
+def cancel_order_page(request: HttpRequest, order: Order, *, token: str) -> HttpResponse:
+    """Choose what does not come; what was canceled or has left meanwhile is said."""
+    form = CancelForm(request.POST or None, positions=_open_positions(order))
+    if form.positions and form.is_valid():
+        try:
+            done = cancellation.cancel(
+                order_id=order.pk, positions=form.wanted(form.cleaned_data), reason="customer",
+                actor=ACTOR, by=ACTOR,
+            )  # fmt: skip
+        except cancellation.CannotCancel:
+            form = CancelForm(positions=_open_positions(order))
+            messages.error(request, "Some of it has moved on meanwhile. See what can be canceled.")
+        else:
+            messages.success(request, ASKED if done.requested else CANCELED)
+            return HttpResponseRedirect(_home(token))
+    return _show(request, "cancel_order", form=form, order=order, token=token)
 
 
 @require_http_methods(["GET", "POST"])

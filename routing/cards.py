@@ -93,6 +93,8 @@ class Card:
     waiting: tuple[Item, ...]
     points: tuple[PointCard, ...]
     note: str
+    to: str  # its destination, when the order has several
+    is_whole: bool  # it leaves in one parcel, or not at all
 
     @property
     def in_race(self) -> list[PointCard]:
@@ -124,7 +126,8 @@ class Card:
 
 def card(decision: Decision) -> Card:
     """The card of a decision. One statement for the order's lines."""
-    lines = {line.pk: line for line in decision.order.lines.all()}
+    rows = decision.order.lines.select_related("group__pickup_location")
+    lines = {line.pk: line for line in rows}
     result = decision.result
     plan = result.get("plan", {})
     return Card(
@@ -137,7 +140,17 @@ def card(decision: Decision) -> Card:
         ),
         points=_points(result.get("considered", ())),
         note=plan.get("words", ""),
+        to=_destination(decision, lines),
+        is_whole=bool(decision.inputs.get("policy", {}).get("whole")),
     )
+
+
+def _destination(decision: Decision, lines: Mapping[int, OrderLine]) -> str:
+    if all(line.group is None for line in lines.values()):
+        return ""
+    rows = decision.inputs["lines"]["rows"]
+    group = lines[rows[0][0]].group if rows else None
+    return str(group) if group else "the order's own destination"
 
 
 def _rank(point: PointCard) -> tuple[bool, bool, Decimal, str]:

@@ -258,7 +258,8 @@ def take(order: Order, *, now: datetime, part: Part | None = None) -> Snapshot:
                 "order": order.pk, "channel": order.channel_id, "now": now, "today": now.date(),
                 "delivery": part.method,
                 "only": part.destination.place_id if part.is_pickup else None,
-                "whole": part.is_whole, "group": None if group is None else group.pk, "box": part.box,
+                "whole": part.is_whole, "group": None if group is None else group.pk,
+                "box": part.box,
             },
         )  # fmt: skip
         texts = cursor.fetchone()

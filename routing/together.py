@@ -41,7 +41,7 @@ def call_back(slices: Sequence[Allocation], *, actor: str) -> None:
     events.record_many(
         [
             (slices[0].order_id, "allocation.requeued", {
-                "location": codes[place], "reason": "together",
+                "location": codes[place], "reason": "leaves together with other units",
                 "slices": [piece.pk for piece in pieces],
                 "units": sum(piece.quantity for piece in pieces),
             })

@@ -12,6 +12,7 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
+from config.demo import wishes
 from config.demo.catalog import ProductSpec, popularity, products
 from config.demo.countries import COUNTRIES
 from config.demo.network import LOCATIONS
@@ -69,7 +70,7 @@ def _order(seed: int, index: int, now: datetime) -> tuple[str, Payload]:
     discounts = voucher + sum((line["discount"] for line in lines), Decimal(0))
     total = subtotal - discounts + shipping + (Decimal(0) if included else taxes)
     placed = now - timedelta(seconds=rng.randint(1, 90))
-    return channel, {
+    payload = {
         "external_id": _external_id(channel, seed, index),
         "placed_at": placed.isoformat(timespec="seconds"),
         "currency": "EUR",
@@ -90,6 +91,9 @@ def _order(seed: int, index: int, now: datetime) -> tuple[str, Payload]:
         "note": rng.choice(_NOTES) if rng.random() < 0.05 else "",
         "metadata": _metadata(rng, channel, buyer.country),
     }
+    return channel, wishes.add(
+        payload, seed=seed, index=index, channel=channel, country=buyer.country
+    )
 
 
 @lru_cache(maxsize=4)

@@ -39,6 +39,7 @@ class LocationSpec:
     lead_days: int
     can_ship: bool
     can_pickup: bool
+    can_ship_to_store: bool
     can_receive_returns: bool
     capacity_per_day: int | None
     handling_order: Decimal
@@ -172,6 +173,7 @@ def _location(row: Mapping[str, str]) -> LocationSpec:
         lead_days=int(row["lead_days"]),
         can_ship=capacity != 0,
         can_pickup=store,
+        can_ship_to_store=store,
         can_receive_returns=kind in {"store", "warehouse"},
         capacity_per_day=capacity,
         handling_order=Decimal(per_order),

@@ -18,9 +18,11 @@ import requests
 from config.demo import baskets
 from config.demo.company import FACTS, SEED
 
+COMES = 0.3  # chance that a customer is at the counter when the store looks
 REFUSES = 0.06  # share of store work that is refused, so that re-routing is seen
 AFTERWARDS_SECONDS = 90.0
 _WORK = re.compile(r'href="[^"]*/store/work/(\d+)/"')
+_PARCEL = re.compile(r'href="[^"]*/store/parcels/(\d+)/"')
 _ITEM = re.compile(
     r'data-picked="(\d+)".*?<span class="mono">([^<]+)</span>.*?<span>of (\d+)</span>', re.DOTALL
 )
@@ -106,6 +108,16 @@ class Person:
             page = self._get(f"/store/?tab={tab}")
             for pk in dict.fromkeys(_WORK.findall(page)):
                 self._do(pk)
+        for pk in dict.fromkeys(_WORK.findall(self._get("/store/?tab=ready"))):
+            self._hand_out(f"/store/work/{pk}/collect/")
+        for pk in dict.fromkeys(_PARCEL.findall(self._get("/store/parcels/"))):
+            self._press(f"/store/parcels/{pk}/arrived/")
+            self._hand_out(f"/store/parcels/{pk}/collected/")
+
+    def _hand_out(self, path: str) -> None:
+        """Some customers come at once, some not today."""
+        if self.rng.random() < COMES:
+            self._press(path, name="the customer")
 
     def _log_in(self) -> None:
         self._get("/store/login/")
@@ -124,7 +136,10 @@ class Person:
         for picked, sku, wanted in _ITEM.findall(page):
             for _ in range(int(wanted) - int(picked)):
                 self._press(f"/store/work/{pk}/scan/", code=unescape(sku).strip())
-        self._press(f"/store/work/{pk}/pack/")
+        page = self._press(f"/store/work/{pk}/pack/")
+        if f"/store/work/{pk}/ready/" in page:
+            self._press(f"/store/work/{pk}/ready/")
+            return
         number = f"{self.name.upper().replace('.', '')[:8]}{pk}"
         self._press(f"/store/work/{pk}/ship/", carrier="Demo Post", tracking_number=number)
 

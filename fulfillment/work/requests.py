@@ -34,21 +34,21 @@ def sync(*, order_id: int) -> None:
     """
     with transaction.atomic():
         order = lifecycle.lock(order_id)
-        _end_unasked(order)
         lines = list(
             FulfillmentLine.objects.filter(fulfillment_order__order=order, open=True)
             .select_related("allocation__line", "fulfillment_order__location")
             .order_by("fulfillment_order_id", "id")
         )
+        _end_unasked(order, lines)
         _withdraw(order, lines)
         asked = [line.allocation_id for line in lines if line.open]
         _request(order, asked)
 
 
-def _end_unasked(order: Order) -> None:
+def _end_unasked(order: Order, lines: Sequence[FulfillmentLine]) -> None:
     """Units whose warehouse lost them before it answered: nobody is left to be asked."""
-    moot = order.allocations.filter(cancel_requested_at__isnull=False, handed_over=False)
-    units = [(piece, piece.cancel_quantity) for piece in moot.order_by("id")]
+    moot = [line.allocation for line in lines if not line.allocation.handed_over]
+    units = [(piece, piece.cancel_quantity) for piece in moot]
     cancellation.answered(order, units, accepted=True, actor=ACTOR)
 
 

@@ -20,6 +20,7 @@ LABELS = {
     "name": "Name", "line1": "Street and number", "line2": "More of the address", "city": "City",
     "region": "Region or state", "postcode": "Postcode", "country": "Country", "phone": "Phone",
 }  # fmt: skip
+NEEDED = ("line1", "city", "postcode", "country")  # what the rules of a country are about
 QUEUE = {"type__exact": Hold.Type.ADDRESS.value, "state__exact": Hold.State.OPEN.value}
 
 
@@ -121,7 +122,8 @@ def _form(order: Order) -> type[AddressForm]:
         for part in addresses.PARTS:
             field = _field(part, address[part])
             field.label = f"{key}: {LABELS[part]}" if key else LABELS[part]
-            field.problems = [f"{capfirst(wrong[part])}."] if part in wrong else []  # type: ignore[attr-defined]
+            if part in NEEDED:
+                field.problems = [f"{capfirst(wrong[part])}."] if part in wrong else []  # type: ignore[attr-defined]
             fields[f"{part}_{i}"] = field
     fields["anyway"] = django_forms.BooleanField(
         label="Save it as it is, and let the order go on", required=False,

@@ -38,8 +38,6 @@ def _field(param: Param) -> django_forms.Field:
         "label": param.label, "help_text": param.help, "initial": param.default, "required": False,
     }  # fmt: skip
     if isinstance(param, Number):
-        default = f"empty: {param.default}"
-        words["help_text"] = f"{param.help}; {default}" if param.help else default
         return forms.Number(min_value=param.least, max_value=param.most, **words)
     if isinstance(param, Flag):
         return django_forms.BooleanField(widget=UnfoldBooleanSwitchWidget(), **words)

@@ -112,7 +112,7 @@ def _edit_form(link: Connection) -> type[EditForm]:
 
 
 def _field(one: Setting, link: Connection) -> Any:
-    now = setting(type(connector(link.connector)), link, one.name)
+    now = setting([one], link, one.name)
     asked: dict[str, Any] = {"label": one.label, "help_text": one.help, "required": False}
     if one.kind == "number":
         return forms.Number(min_value=0, max_value=100_000, initial=now, **asked)
@@ -177,9 +177,9 @@ class ConnectionAdmin(ReadOnlyAdmin):
     ordering = ("channel__name",)
     actions_list = ("new_connection",)
     actions_detail = ("edit", "test", "run_now", "start_over", "switch", "remove")
-    fields = ("channel", "connector_", "url", "user", "secret_", "condition", "last_error",
-              "failures", "last", "next", "read_until", "pulls", "pushes_fulfillment",
-              "pushes_stock", "every_minutes")  # fmt: skip
+    fields = ("channel", "connector_", "condition", "last_error", "last", "next", "read_until",
+              "url", "user", "secret_", "every_minutes", "pulls", "pushes_fulfillment",
+              "pushes_stock")  # fmt: skip
     readonly_fields = ("connector_", "secret_", "condition", "last", "next", "read_until")
     empty_words = (
         "No channel has a shop system that is asked for its orders. New shop system makes one; "
@@ -206,7 +206,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
         if not link.active:
             return badge("none", "off")
         if link.failures:
-            return badge("danger", f"failed {link.failures} times in a row")
+            return badge("danger", f"failing, {link.failures} in a row")
         return badge("success", "working") if link.last_run_at else badge("info", "not asked yet")
 
     @display(description="last error")
@@ -254,7 +254,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
             _save(link, data)
             return "The settings are kept. Test the connection."
 
-        return self._ask(request, link, "Settings", effect, form=_edit_form(link), submit="Keep")
+        return self._page(request, link, "Settings", effect, form=_edit_form(link), submit="Keep")
 
     @action(
         description="Test the connection", permissions=MAY_CHANGE, url_path="test",
@@ -266,7 +266,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
         def effect(_: dict) -> str:
             return connector(link.connector).test(link)
 
-        return self._ask(
+        return self._page(
             request, link, "Test the connection", effect, submit="Ask it now",
             text="It is asked something harmless; nothing changes here or there.",
         )  # fmt: skip
@@ -281,7 +281,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
             polling.run_now(link, cause=f"{request.user} {timezone.now():%Y-%m-%d %H:%M:%S.%f}")
             return "It is asked as soon as a worker is free."
 
-        return self._ask(request, link, "Ask for orders now", effect, submit="Ask it now")
+        return self._page(request, link, "Ask for orders now", effect, submit="Ask it now")
 
     @action(description="Start over", permissions=MAY_CHANGE, url_path="start-over", icon="replay")
     def start_over(self, request: HttpRequest, object_id: int) -> HttpResponse:
@@ -291,7 +291,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
             polling.start_over(link)
             return "The next look begins as the first one did."
 
-        return self._ask(
+        return self._page(
             request, link, "Forget how far we have read?", effect, submit="Start over", danger=True,
             text="Orders that are here already are recognized; what was dismissed stays dismissed.",
         )  # fmt: skip
@@ -307,7 +307,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
             )
             return "It is off." if link.active else "It is on: orders come in with the next look."
 
-        return self._ask(request, link, verb, effect, submit=verb)
+        return self._page(request, link, verb, effect, submit=verb)
 
     @action(description="Remove", permissions=MAY_CHANGE, url_path="remove", icon="delete")
     def remove(self, request: HttpRequest, object_id: int) -> HttpResponse:
@@ -324,7 +324,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
             text="Its orders stay. Its secret, its settings and how far we read are forgotten.",
         )  # fmt: skip
 
-    def _ask(
+    def _page(
         self, request: HttpRequest, link: Connection, title: str, effect: Callable[[dict], str], *,
         submit: str, form: type[forms.Form] = forms.Form, text: str = "", danger: bool = False,
     ) -> HttpResponse:  # fmt: skip

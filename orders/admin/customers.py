@@ -31,10 +31,7 @@ MOST = 500
 class MergeForm(forms.Form):
     """Who is the same person."""
 
-    email = forms.Text(
-        label="E-mail of the other one", max_length=254,
-        help_text="their orders become orders of this customer; that cannot be undone",
-    )  # fmt: skip
+    email: Any
 
     def clean_email(self) -> Customer:
         email = self.cleaned_data["email"].strip().lower()
@@ -42,6 +39,15 @@ class MergeForm(forms.Form):
         if other is None:
             raise ValidationError("No customer has this e-mail address.")
         return other
+
+
+def _merge_form(email: str) -> type[MergeForm]:
+    """The form, with the address of who was suggested."""
+    field = forms.Text(
+        label="E-mail of the other one", max_length=254, initial=email,
+        help_text="their orders become orders of this customer; that cannot be undone",
+    )  # fmt: skip
+    return type("FilledMergeForm", (MergeForm,), {"email": field})
 
 
 class EraseForm(forms.Form):
@@ -142,7 +148,8 @@ class CustomerAdmin(ReadOnlyAdmin):
 
         return forms.ask(
             request, site=self.admin_site, title=f"Merge another customer into {survivor}",
-            form=MergeForm, effect=effect, back=_page(survivor), submit="Merge",
+            form=_merge_form(request.GET.get("email", "")), effect=effect, back=_page(survivor),
+            submit="Merge",
             text=f"{survivor} stays; the other one's orders, now and later, become theirs.",
             errors=(customers.CannotMerge,),
         )  # fmt: skip

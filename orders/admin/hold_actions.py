@@ -14,9 +14,9 @@ from orders.models import Order
 AS_USUAL = ""
 BLOCKS = [
     (AS_USUAL, "what holds of this type usually block"),
-    ("route,release,ship", "routing, asking the stock point and shipping"),
+    ("route,release,ship", "routing, release to the stock point and shipping"),
     ("route", "routing only"),
-    ("release,ship", "asking the stock point and shipping"),
+    ("release,ship", "release to the stock point and shipping"),
     ("ship", "shipping only"),
     ("refund", "refunds only"),
     ("route,release,ship,refund", "everything"),

@@ -164,7 +164,7 @@ class AllocationAdmin(ReadOnlyAdmin):
     def asked(self, piece: Allocation) -> str:
         if piece.cancel_requested_at is None:
             return "-"
-        return f"{piece.cancel_quantity} units, {timesince(piece.cancel_requested_at)} ago"
+        return f"{piece.cancel_quantity} of them, {timesince(piece.cancel_requested_at)} ago"
 
     def has_cancel_anyway_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("orders.cancel_anyway")

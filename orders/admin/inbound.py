@@ -3,11 +3,11 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, QuerySet
+from django.db.models import Count, F, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from config import forms
 from config.console import (
@@ -27,6 +27,7 @@ from orders.models import InboundOrder
 
 Kind, State = InboundOrder.Kind, InboundOrder.State
 LEVELS = {Kind.REFUSED: "warning", Kind.UNREADABLE: "danger", Kind.DIFFERS: "info"}
+MOST_AT_ONCE = 200  # are tried again while somebody waits for the page
 MAY_DECIDE = ("handle",)
 DECIDED = (inbound.AlreadySettled, inbound.CannotPick)
 
@@ -35,13 +36,13 @@ DECIDED = (inbound.AlreadySettled, inbound.CannotPick)
 class InboundAdmin(ReadOnlyAdmin):
     """The queue; what is settled stays as a line without its content."""
 
-    list_display = ("number", "why", "kind_", "channel", "order_", "attempts", "since", "state_")
+    list_display = ("number", "why", "kind_", "order_", "since", "state_")
     list_display_links = ("number",)
     list_filter = ("state", "kind", "channel", "source")
     list_select_related = ("channel", "order")
     search_fields = ("external_id",)
     search_help_text = "The channel's order number"
-    ordering = ("-last_at", "-id")
+    ordering = (F("resolved_at").desc(nulls_first=True), "-last_at")  # what is open first
     empty_words = (
         "Nothing waits here: every order that came in was taken. What a shop sends and cannot be "
         "read, is refused or differs from the order we have is kept here until somebody decides."
@@ -88,17 +89,17 @@ class InboundAdmin(ReadOnlyAdmin):
 
     @display(description="order number", ordering="external_id", header=True)
     def number(self, row: InboundOrder) -> tuple[str, str]:
-        return row.external_id or "without a number", row.source
+        return row.external_id or "without a number", f"{row.channel}, by {row.source}"
 
     @display(description="why")
     def why(self, row: InboundOrder) -> SafeString | str:
         told = [inbound_page.in_words(problem) for problem in row.problems[:2]]
         if not told:
-            return "-"
+            return "placed before with other content" if row.state == State.OPEN else "-"
         more = len(row.problems) - len(told)
         if more > 0:
             told.append(f"and {more} more")
-        return format_html_join(format_html("<br>"), "{}", ((words,) for words in told))
+        return format_html_join(mark_safe("<br>"), "{}", ((words,) for words in told))
 
     @display(description="what", ordering="kind")
     def kind_(self, row: InboundOrder) -> SafeString:
@@ -122,9 +123,8 @@ class InboundAdmin(ReadOnlyAdmin):
     @action(description="Try again", permissions=MAY_DECIDE)
     def retry(self, request: HttpRequest, queryset: QuerySet[InboundOrder]) -> None:
         done, problems = 0, []
-        for pk in (
-            queryset.filter(state=State.OPEN).order_by("first_at").values_list("pk", flat=True)
-        ):
+        rows = queryset.filter(state=State.OPEN).order_by("first_at")
+        for pk in list(rows.values_list("pk", flat=True)[:MOST_AT_ONCE]):
             try:
                 row = inbound.retry(pk, actor=request.user.get_username())
             except inbound.AlreadySettled as error:
@@ -146,11 +146,11 @@ class InboundAdmin(ReadOnlyAdmin):
 
     @action(description="Take theirs", permissions=MAY_DECIDE, url_path="theirs", icon="sync_alt")
     def take_theirs(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        row = found(InboundOrder.objects.select_related("channel", "order"), object_id)
         return self._decide(
             request, object_id, "Take theirs",
             lambda pk, actor: inbound.pick(pk, choice="theirs", actor=actor),
-            "Our order is changed into what the channel says: lines, prices, address, as the"
-            " differences show.",
+            inbound_page.consequences(row, actor=request.user.get_username()),
         )  # fmt: skip
 
     @action(description="Keep ours", permissions=MAY_DECIDE, url_path="ours", icon="check")

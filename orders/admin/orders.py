@@ -25,8 +25,10 @@ from orders import lifecycle, page, queries, search, stages
 from orders.admin.address_actions import AddressActions
 from orders.admin.bulk_actions import BulkActions
 from orders.admin.cancel_actions import CancelActions
+from orders.admin.editing_actions import EditingActions
 from orders.admin.hold_actions import HoldActions
 from orders.admin.links import order_page
+from orders.admin.money_actions import MoneyActions
 from orders.admin.phone_actions import PhoneActions
 from orders.admin.remark_actions import RemarkActions
 from orders.models import (
@@ -56,7 +58,9 @@ class StageFilter(admin.SimpleListFilter):
 class OrderAdmin(
     HoldActions,
     AddressActions,
+    EditingActions,
     CancelActions,
+    MoneyActions,
     BulkActions,
     PhoneActions,
     RemarkActions,
@@ -76,7 +80,6 @@ class OrderAdmin(
     )
     list_filter = (StageFilter, "state", "channel", "source")
     list_filter_submit = False
-    list_select_related = ("channel", "contact")
     search_fields = ("external_id",)  # shows the box; get_search_results answers
     search_help_text = "Number, channel's id, name, e-mail, phone or SKU; the newest are shown"
     ordering = ("-id",)
@@ -85,9 +88,12 @@ class OrderAdmin(
         "as a file (System, Files in), or by phone: New order."
     )
     actions_list = ("new_order",)
-    actions_detail = ("fix_address", "hold_order", "check_again", "route_again", "cancel_items",
-                      "cancel_order", "write_note", "attach_file", "add_tag",
-                      "remove_tag")  # fmt: skip
+    actions_detail = (
+        "fix_address", "edit_order", "hold_order", "cancel_order",
+        {"title": "More", "icon": "more_horiz",
+         "items": ["cancel_items", "route_again", "check_again", "refund_order", "order_versions",
+                   "write_note", "attach_file", "add_tag", "remove_tag"]},
+    )  # fmt: skip
     fieldsets = ((None, {"fields": ("number_",)}),)
     readonly_fields = ("number_",)
     change_form_template = "admin/orders/order_page.html"
@@ -95,7 +101,12 @@ class OrderAdmin(
     def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
         units = OrderLine.objects.filter(order=OuterRef("pk")).values("order")
         waiting = Allocation.objects.filter(order=OuterRef("pk")).exclude(queue="")
-        return queries.with_states(super().get_queryset(request)).annotate(
+        orders = (
+            super()
+            .get_queryset(request)
+            .select_related("channel", "contact", "customer", "pickup_location")
+        )
+        return queries.with_states(orders).annotate(
             unit_count=Subquery(units.annotate(n=Sum("quantity")).values("n")),
             queues=ArraySubquery(waiting.values("queue").distinct()),
             held=stages.STAGES["on_hold"][1](),
@@ -176,7 +187,8 @@ class OrderAdmin(
     def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
         """Only what would do something to this order."""
         actions = super().get_actions_detail(request, object_id)
-        possible = page.can(found(Order, object_id)) if actions else set()
+        order = found(queries.with_states(Order.objects.all()), object_id)
+        possible = page.can(order)
         return [a for a in actions if a.action_name.removeprefix("orders_order_") in possible]
 
     # --- actions ---

@@ -16,6 +16,7 @@ from config.console import ReadOnlyAdmin, Tabs, action, badge, display, moment, 
 from orders import publishing
 from orders.admin.checks import ChecksForm
 from orders.models import ChannelStock, SalesChannel, StockCrossing
+from orders.payments.gateways import GATEWAYS
 
 DIFFERS = Q(acknowledged=None) | ~Q(acknowledged=F("quantity"))
 STATES: dict[str, tuple[str, Q]] = {
@@ -43,22 +44,37 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class ChannelForm(ChecksForm):
-    """A channel; an address for changes of stock must be one that we may post to, and signed."""
+    """A channel; its addresses must be ones that we may post to, and what is posted is signed."""
+
+    gateway = forms.Choice(
+        required=False, help_text="who captures, voids and refunds when we say so",
+        choices=[("", "none: the channel moves the money itself"),
+                 *((code, gateway.title) for code, gateway in GATEWAYS.items())],
+    )  # fmt: skip
 
     def clean_stock_url(self) -> str:
-        url = str(self.cleaned_data["stock_url"])
-        if url:
-            try:
-                outgoing.check(url)
-            except outgoing.NotAllowed as error:
-                raise ValidationError(f"{error}.") from None
-        return url
+        return _may_be_called(str(self.cleaned_data["stock_url"]))
+
+    def clean_gateway_url(self) -> str:
+        return _may_be_called(str(self.cleaned_data["gateway_url"]))
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
         if data.get("stock_url") and not data.get("stock_secret"):
             self.add_error("stock_secret", "What is posted to the stock address is signed with it.")
+        for name in ("gateway_url", "gateway_secret"):
+            if data.get("gateway") and not data.get(name):
+                self.add_error(name, "A gateway needs its address and a secret to sign with.")
         return data
+
+
+def _may_be_called(url: str) -> str:
+    if url:
+        try:
+            outgoing.check(url)
+        except outgoing.NotAllowed as error:
+            raise ValidationError(f"{error}.") from None
+    return url
 
 
 class AgainForm(forms.Form):

@@ -79,7 +79,7 @@ class RemarkActions:
             notes.write(order_id=order.pk, text=data["text"], author=request.user.get_username())
             return "The note is on the order."
 
-        return self._ask(
+        return self._ask_remark(
             request, order, f"Note on {order}", NoteForm, effect, submit="Write the note"
         )
 
@@ -93,7 +93,7 @@ class RemarkActions:
             )
             return f"{kept.name} is kept with the order."
 
-        return self._ask(request, order, f"Attach a file to {order}", FileForm, effect,
+        return self._ask_remark(request, order, f"Attach a file to {order}", FileForm, effect,
                          submit="Attach the file")  # fmt: skip
 
     @action(description="Add a tag", permissions=["handle"], url_path="tag")
@@ -106,7 +106,9 @@ class RemarkActions:
             )
             return f"{order} is tagged {data['tag']}{'' if new else ' already'}."
 
-        return self._ask(request, order, f"Tag {order}", TagForm, effect, submit="Add the tag")
+        return self._ask_remark(
+            request, order, f"Tag {order}", TagForm, effect, submit="Add the tag"
+        )
 
     @action(description="Remove a tag", permissions=["handle"], url_path="untag")
     def remove_tag(self, request: HttpRequest, object_id: int) -> HttpResponse:
@@ -118,10 +120,10 @@ class RemarkActions:
             )
             return f"{order} is no longer tagged {data['tag']}."
 
-        return self._ask(request, order, f"Remove a tag of {order}", ExactTagForm, effect,
+        return self._ask_remark(request, order, f"Remove a tag of {order}", ExactTagForm, effect,
                          submit="Remove the tag")  # fmt: skip
 
-    def _ask(
+    def _ask_remark(
         self, request: HttpRequest, order: Order, title: str, form: Any, effect: Any, *, submit: str
     ) -> HttpResponse:
         return forms.ask(

@@ -356,8 +356,8 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     @action(description="Send again", permissions=["handle"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[WebhookDelivery]) -> None:
         chosen: dict[int, list[int]] = {}
-        for pk, endpoint in queryset.order_by("pk").values_list("pk", "endpoint"):
-            chosen.setdefault(endpoint, []).append(pk)
+        for pk, owner in queryset.order_by("pk").values_list("pk", "endpoint"):
+            chosen.setdefault(owner, []).append(pk)
         done, problems = 0, []
         for endpoint in WebhookEndpoint.objects.filter(pk__in=chosen):
             try:

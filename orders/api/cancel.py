@@ -35,7 +35,9 @@ class CancelPayload(Strict):
     )  # fmt: skip
     note = serializers.CharField(max_length=200, default="", allow_blank=True)
     lines = Items(child=CancelLine(), required=False, min_length=1, max_length=MAX_LINES)
-    partial = Flag(default=False, help_text="cancel what is possible instead of all or nothing")
+    partial = Flag(  # type: ignore[assignment]  # fields are taken off the class, no clash
+        default=False, help_text="cancel what is possible instead of all or nothing"
+    )
 
     def validate_lines(self, lines: list[dict[str, int]]) -> list[dict[str, int]]:
         """Each position once."""

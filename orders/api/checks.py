@@ -30,7 +30,7 @@ class CheckedAnswer(serializers.Serializer):
     number = serializers.CharField()
     risk = serializers.IntegerField(allow_null=True)
     findings = FindingRow(many=True)
-    holds = serializers.ListField(child=serializers.ChoiceField(Hold.Type.choices))
+    holds = serializers.ListField(child=serializers.CharField())
 
 
 class CheckView(OneOrder):

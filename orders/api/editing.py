@@ -73,7 +73,7 @@ class PreviewRow(serializers.Serializer):
     warnings = serializers.ListField(child=serializers.CharField())
 
 
-class ChangeRow(serializers.ModelSerializer):
+class OrderChangeRow(serializers.ModelSerializer):
     """A change that was applied, or is stored to be applied."""
 
     actions = serializers.SerializerMethodField()
@@ -162,15 +162,15 @@ class ChangesView(OneOrder):
     line of their own; fewer are canceled. What somebody picked already stays where it is.
     """
 
-    @extend_schema(responses=ChangeRow(many=True))
+    @extend_schema(responses=OrderChangeRow(many=True))
     def get(self, request: Request, reference: str) -> Response:
         rows = self.order(reference).changes.filter(state=OrderChange.State.APPLIED)
-        return Response(ChangeRow(rows.order_by("version"), many=True).data)
+        return Response(OrderChangeRow(rows.order_by("version"), many=True).data)
 
     @extend_schema(
         request=ChangePayload,
         responses={
-            201: ChangeRow,
+            201: OrderChangeRow,
             200: OpenApiResponse(PreviewRow, description="of a dry run"),
         },
         parameters=REPEATABLE,
@@ -181,12 +181,12 @@ class ChangesView(OneOrder):
         payload.is_valid(raise_exception=True)
         given, channel = payload.validated_data, channel_of(request)
         wanted = plain(in_our_skus(channel, given["actions"]))
-        common = {"order_id": order.pk, "actions": wanted, "actor": channel.code,
+        common: dict[str, Any] = {"order_id": order.pk, "actions": wanted, "actor": channel.code,
                   "based_on": given.get("based_on")}  # fmt: skip
 
         def effect() -> tuple[int, dict[str, Any]]:
             change = editing.apply(**common, reason=given["reason"], source="api")
-            return status.HTTP_201_CREATED, dict(ChangeRow(change).data)
+            return status.HTTP_201_CREATED, dict(OrderChangeRow(change).data)
 
         with problems():
             if given["dry_run"]:

@@ -43,7 +43,7 @@ class OrdersView(ListAPIView):
 
     def get_serializer_context(self) -> dict[str, Any]:
         if getattr(self, "swagger_fake_view", False):
-            return super().get_serializer_context()
+            return dict(super().get_serializer_context())
         return {**super().get_serializer_context(), "shape": self.shape}
 
     @property

@@ -107,7 +107,7 @@ class PaymentsView(OneOrder):
 # --- refunds -------------------------------------------------------------------------------------
 
 
-class RefundPayload(Strict):
+class GesturePayload(Strict):
     """Money that goes back without goods: a gesture. Stock does not move."""
 
     amount = Money()
@@ -139,10 +139,10 @@ class RefundsView(OneOrder):
 
     scope = SCOPE
 
-    @extend_schema(request=RefundPayload, responses={201: RefundsAnswer}, parameters=REPEATABLE)
+    @extend_schema(request=GesturePayload, responses={201: RefundsAnswer}, parameters=REPEATABLE)
     def post(self, request: Request, reference: str) -> Response:
         found = self.order(reference)
-        payload = RefundPayload(data=request.data)
+        payload = GesturePayload(data=request.data)
         payload.is_valid(raise_exception=True)
         wanted = payload.validated_data
 

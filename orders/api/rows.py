@@ -21,6 +21,7 @@ from orders.models import (
     OrderLine,
     OrderNote,
     Payment,
+    number_of,
 )
 from orders.money import text
 
@@ -58,7 +59,7 @@ class OrderAnswer(serializers.Serializer):
 def answer(order: Mapping[str, Any], placed: capture.Placed) -> dict[str, Any]:
     """The answer to an order that was just placed, from what is in memory."""
     return {
-        "number": Order(pk=placed.order_id).number,
+        "number": number_of(placed.order_id),
         "external_id": order["external_id"],
         "state": Order.State.OPEN.value,
         "currency": order["currency"],

@@ -59,10 +59,14 @@ def line_totals(order: Mapping[str, Any]) -> list[tuple[Decimal, Decimal]]:
     """(discount with its order-wide share, total the customer pays) of each line, in order."""
     currency, lines = order["currency"], order["line_items"]
     gross = [line["quantity"] * line["unit_price"] for line in lines]
-    whole = share(sum(gross, NOTHING), gross, currency)
+    whole = [rounded(amount, currency) for amount in gross]
+    if whole != gross:  # prices finer than a cent
+        whole = share(sum(gross, NOTHING), gross, currency)
     own = [line["discount"] for line in lines]
     rest = order["discount_total"] - sum(own, NOTHING)
-    extra = share(rest, [g - d for g, d in zip(whole, own, strict=True)], currency)
+    extra = [NOTHING] * len(lines)
+    if rest:
+        extra = share(rest, [g - d for g, d in zip(whole, own, strict=True)], currency)
     taxes = [NOTHING if order["tax_included"] else line["tax"] for line in lines]
     return [(d + e, g - d - e + t) for g, d, e, t in zip(whole, own, extra, taxes, strict=True)]
 

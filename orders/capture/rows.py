@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+import orjson
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection
 from psycopg.types.json import Jsonb
@@ -125,12 +126,13 @@ def _group(incoming: Incoming, group: Mapping[str, Any]) -> dict[str, Any]:
 
 def _payment(incoming: Incoming, payment: Mapping[str, Any]) -> dict[str, Any]:
     captured = payment["amount"] if payment["state"] == "captured" else Decimal(0)
-    by_card = "gift_card" in payment
+    # Neither a card of our own nor cash at the door is anything that a gateway knows.
+    ours = "gift_card" in payment or payment["state"] == "pending"
     return {
         "reference": payment["reference"], "method": payment["method"],
         "state": payment["state"], "amount": payment["amount"], "captured": captured,
         "currency": incoming.order["currency"], "expires_at": payment.get("expires_at"),
-        "gateway": "" if by_card else incoming.channel.gateway, "refunded": 0,
+        "gateway": "" if ours else incoming.channel.gateway, "refunded": 0,
     }  # fmt: skip
 
 
@@ -221,6 +223,7 @@ WITH incoming AS (
            %(actor)s
       FROM payment m JOIN (VALUES ('authorize', 'authorized'), ('authorize', 'captured'),
                                   ('capture', 'captured')) AS k(kind, state) USING (state)
+     ORDER BY m.id, k.kind
 )
 SELECT p.external_id, p.id, l.id
   FROM placed p JOIN line l ON l.order_id = p.id ORDER BY p.id, l.position, l.component
@@ -246,5 +249,8 @@ def insert(rows: Sequence[Mapping[str, Any]], *, actor: str) -> dict[str, Writte
     return {name: Written(pk, tuple(ids)) for (name, pk), ids in lines.items()}
 
 
-def _dumps(value: Any) -> str:
-    return json.dumps(value, cls=DjangoJSONEncoder)
+def _dumps(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value, default=str)  # str: decimals keep every digit
+    except TypeError:  # a whole number of more than 64 bits among the metadata
+        return json.dumps(value, cls=DjangoJSONEncoder).encode()

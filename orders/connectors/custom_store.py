@@ -275,9 +275,9 @@ def _add(parent: ElementTree.Element, fields: dict[str, Any]) -> None:
 
 
 def _words(connection: "Connection | None", name: str) -> frozenset[str]:
-    text = str(setting(CustomStore, connection, name))
+    text = str(setting(CustomStore.settings, connection, name))
     return frozenset(word for part in text.split(",") if (word := status(part)))
 
 
 def _number(connection: "Connection", name: str) -> int:
-    return int(setting(CustomStore, connection, name))
+    return int(setting(CustomStore.settings, connection, name))

@@ -142,12 +142,12 @@ def connector(code: str) -> Connector:
     return made
 
 
-def setting(kind: type[Connector], connection: "Connection | None", name: str) -> Any:
-    """What a connection was set to, or the default."""
+def setting(asked: Sequence[Setting], connection: "Connection | None", name: str) -> Any:
+    """What a connection was set to, or the default of what its connector asks."""
     found = connection.settings.get(name) if connection else None
     if found is not None:
         return found
-    return next(s.default for s in kind.settings if s.name == name)
+    return next(one.default for one in asked if one.name == name)
 
 
 def titles() -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from rest_framework import serializers
 
 from config.payload import Items, Strict, Units
 from orders.models import ChannelSku, Order, SalesChannel
-from orders.payload import MAX_QUANTITY, NOTHING, Address, Code, Money, Text
+from orders.payload import MAX_QUANTITY, NOTHING, Address, Code, Day, Money, Text
 
 MOST_ACTIONS = 200
 PERSONAL = "shipping_address"  # kept apart from the rest, to be erased with the person
@@ -101,7 +101,7 @@ class DeliveryAction(Strict):
     method = serializers.ChoiceField(Order.Delivery.choices, required=False)
     location = serializers.CharField(max_length=32, required=False, allow_null=True)
     service = serializers.ChoiceField(["standard", "express"], required=False)
-    wanted_on = serializers.DateField(required=False, allow_null=True)
+    wanted_on = Day(required=False, allow_null=True)
     delivery = Code(max_length=40, required=False)
 
 

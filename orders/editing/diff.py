@@ -162,38 +162,59 @@ def _split(
     order: Order, kept: Sequence[Kept], want: Want, *, extra: int
 ) -> tuple[list[Amounts], Want | None]:
     """What the kept units are to cost, and the added ones: where it can be, as they cost now."""
-    now = [one.now for one in kept]
     gross = [_gross(one, want, order) for one in kept]
-    if not extra:
-        return _shares(order, want.discount, want.tax, gross), None
-    price = rounded(want.unit_price * extra, order.currency)
-    rest = want.discount - _sum(one.discount for one in now)
-    tax = want.tax - _sum(one.tax for one in now)
     same = all(one.item.head.unit_price == want.unit_price for one in kept)
-    if not (same and Decimal(0) <= rest <= price and tax >= 0):
-        *_, rest = share(want.discount, [*gross, price], order.currency)
+    now = [one.now for one in kept]
+    if not extra:
+        return _become(order, now, gross, want.discount, want.tax, same=same), None
+    price = rounded(want.unit_price * extra, order.currency)
+    discount = want.discount - _sum(one.discount for one in now)
+    tax = want.tax - _sum(one.tax for one in now)
+    if not (same and Decimal(0) <= discount <= price and tax >= 0):
+        *_, discount = share(want.discount, [*gross, price], order.currency)
         *_, tax = share(want.tax, [*gross, price], order.currency)
-        now = _shares(order, want.discount - rest, want.tax - tax, gross)
+        now = _become(order, now, gross, want.discount - discount, want.tax - tax, same=same)
     more = Want(
-        want.external_id, want.sku, want.name, want.delivery, extra, want.unit_price, rest, tax
+        want.external_id, want.sku, want.name, want.delivery, extra, want.unit_price, discount, tax
     )
     return now, more
+
+
+def _become(
+    order: Order, now: Sequence[Amounts], gross: Sequence[Decimal], discount: Decimal,
+    tax: Decimal, *, same: bool,
+) -> list[Amounts]:  # fmt: skip
+    """Amounts with these sums; at the same prices only the difference is shared out."""
+    if same:
+        discounts = _shifted(
+            [one.discount for one in now], discount, [one.gross for one in now], order.currency
+        )
+        taxes = _shifted([one.tax for one in now], tax, None, order.currency)
+    else:
+        discounts, taxes = (share(a, gross, order.currency) for a in (discount, tax))
+    return [
+        Amounts(g, d, t, g - d + on_top(order, t))
+        for g, d, t in zip(gross, discounts, taxes, strict=True)
+    ]
+
+
+def _shifted(
+    parts: Sequence[Decimal], to: Decimal, most: Sequence[Decimal] | None, currency: str
+) -> list[Decimal]:
+    """The parts moved so that they sum to `to`: none below zero, none beyond its most."""
+    difference = to - _sum(parts)
+    if not difference:
+        return list(parts)
+    room = [m - p for m, p in zip(most, parts, strict=True)] if most else list(parts)
+    moves = share(abs(difference), room if difference > 0 else parts, currency)
+    sign = 1 if difference > 0 else -1
+    return [p + sign * m for p, m in zip(parts, moves, strict=True)]
 
 
 def _gross(kept: Kept, want: Want, order: Order) -> Decimal:
     if kept.item.head.unit_price == want.unit_price:
         return kept.now.gross
     return rounded(want.unit_price * kept.units, order.currency)
-
-
-def _shares(
-    order: Order, discount: Decimal, tax: Decimal, gross: Sequence[Decimal]
-) -> list[Amounts]:
-    discounts, taxes = (share(a, gross, order.currency) for a in (discount, tax))
-    return [
-        Amounts(g, d, t, g - d + on_top(order, t))
-        for g, d, t in zip(gross, discounts, taxes, strict=True)
-    ]
 
 
 def _sum(figures: Iterable[Decimal]) -> Decimal:

@@ -183,7 +183,9 @@ def _last(sheet: Sheet, item: Item, units: int) -> Amounts:
     for line in item.lines:
         count = units * item.per_unit(line)
         found = found.plus(sheet.amounts_of(line, first=item.left(line) - count, count=count))
-    return found
+    # A cent more than its price may be the last unit's: then that is its price.
+    over = min(found.discount, NOTHING)
+    return found._replace(gross=found.gross - over, discount=found.discount - over)
 
 
 _ASKS = {"add_line": _add, "remove": _remove, "quantity": _quantity, "substitute": _substitute}
@@ -338,7 +340,7 @@ def _destinations(sheet: Sheet, additions: Sequence[Addition]) -> dict[str, Any]
         "wanted_on": order.wanted_on,
         "deliveries": [
             {"key": group.key, "method": group.delivery, "location": _code(group),
-             "address": _address(group) if group.country else None}
+             "wanted_on": group.wanted_on, "address": _address(group) if group.country else None}
             for group in groups
         ],
     }  # fmt: skip

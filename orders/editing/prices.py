@@ -94,9 +94,10 @@ def _set(sheet: Sheet, item: Item, wanted: Amounts, author: Author) -> None:
             continue
         if after.gross != before.gross:
             line.unit_price = _unit_price(item, line, wanted, after, left)
-        line.discount = _whole(after.discount, line, left, order.currency)
+        gross = _whole(after.gross, line, left, order.currency)
         line.tax = _whole(after.tax, line, left, order.currency)
         line.total = _whole(after.total, line, left, order.currency)
+        line.discount = gross + on_top(order, line.tax) - line.total
         if after.total != before.total:
             Adjustment.objects.create(
                 order=order, line=line, amount=after.total - before.total, actor=author.actor,

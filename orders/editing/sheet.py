@@ -115,15 +115,20 @@ class Sheet:
         return found
 
     def amounts_of(self, line: OrderLine, *, first: int, count: int) -> Amounts:
-        """What units `first` .. `first + count - 1` of a line cost: their own shares."""
-        discount, tax, total = (
+        """What units `first` .. `first + count - 1` of a line cost: their own shares.
+
+        What is paid for a unit is what it is (money.of_units); its discount is what that leaves of
+        its price.
+        """
+        taxed = on_top(self.order, line.tax)
+        gross, tax, total = (
             of_units(
                 amount, quantity=line.quantity, first=first, count=count,
                 currency=self.order.currency,
             )
-            for amount in (line.discount, line.tax, line.total)
+            for amount in (line.total + line.discount - taxed, line.tax, line.total)
         )  # fmt: skip
-        return Amounts(total + discount - on_top(self.order, tax), discount, tax, total)
+        return Amounts(gross, gross + on_top(self.order, tax) - total, tax, total)
 
 
 def on_top(order: Order, tax: Decimal) -> Decimal:

@@ -13,7 +13,7 @@ from orders.money import text
 ADDRESS = ("name", "line1", "line2", "city", "region", "postcode", "country", "phone")
 WORDS = {
     "sku": "product", "quantity": "units", "unit_price": "unit price", "discount": "discount",
-    "tax": "tax", "total": "line total", "method": "delivery", "location": "store",
+    "tax": "tax", "total": "total", "method": "delivery", "location": "store",
     "service": "speed", "wanted_on": "wanted on", "subtotal": "subtotal",
     "discount_total": "discounts", "shipping_total": "shipping", "shipping_tax": "tax on shipping",
     "tax_total": "tax", "promised_at": "promised until", "name": "name", "line1": "street",
@@ -34,11 +34,12 @@ class Difference:
     @property
     def words(self) -> str:
         """In one sentence."""
+        about = f"{self.place}: {self.what}".strip()
         if not self.before:
-            return f"{self.place}: {self.what} {self.after} is new"
+            return f"{about} {self.after} is new"
         if not self.after:
-            return f"{self.place}: {self.what} {self.before} is gone"
-        return f"{self.place}: {self.what} {self.before} became {self.after}"
+            return f"{about} {self.before} is gone"
+        return f"{about} {self.before} became {self.after}"
 
 
 def keep(order: Order, *, number: int, actor: str, at: datetime) -> OrderVersion:

@@ -31,6 +31,22 @@ SELECT payment_id, 'refund', CASE state WHEN 'errored' THEN 'failed' ELSE state 
        'refund:' || id, id, '', created_at, done_at, '', actor FROM orders_refund;
 """
 
+# Units of test orders are promised to nobody: they are no part of what waits (0003).
+TESTS_WAIT_FOR_NOTHING = """
+CREATE OR REPLACE FUNCTION orders_mark_waiting() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO inventory_stockchange (product_id)
+    SELECT l.product_id FROM orders_orderline l WHERE l.id = NEW.line_id;
+    INSERT INTO inventory_settinghistory ("table", row_id, at, data)
+    SELECT TG_TABLE_NAME, NEW.id, clock_timestamp(),
+           CASE WHEN NEW.state = 'queued' AND NEW.reservation_id IS NULL AND NOT o.test THEN
+               jsonb_build_object('product_id', l.product_id, 'channel_id', o.channel_id,
+                                  'units', NEW.quantity) END
+      FROM orders_orderline l JOIN orders_order o ON o.id = l.order_id WHERE l.id = NEW.line_id;
+    RETURN NULL;
+END $$;
+"""
+
 
 class Migration(migrations.Migration):
 
@@ -166,7 +182,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('source', models.CharField(max_length=20)),
                 ('external_id', models.CharField(max_length=100)),
-                ('kind', models.CharField(choices=[('refused', 'refused'), ('unreadable', 'cannot be read'), ('differs', 'differs from the order we have')], max_length=10)),
+                ('kind', models.CharField(choices=[('refused', 'refused'), ('unreadable', 'cannot be read'), ('differs', 'differs from ours')], max_length=10)),
                 ('state', models.CharField(choices=[('open', 'open'), ('placed', 'placed'), ('kept', 'ours was kept'), ('replaced', 'theirs was taken'), ('dismissed', 'dismissed')], default='open', max_length=9)),
                 ('document', models.JSONField(help_text='as it came; emptied when it is settled')),
                 ('connector', models.CharField(blank=True, help_text='who reads the document; empty: our own format', max_length=20)),
@@ -847,4 +863,5 @@ class Migration(migrations.Migration):
             index=models.Index(django.db.models.functions.text.Lower('line1'), models.F('postcode'), models.OrderBy(models.F('order'), descending=True), condition=models.Q(('line1', ''), _negated=True), name='contact_address'),
         ),
         migrations.RunSQL(FIRST_ENTRIES, migrations.RunSQL.noop),
+        migrations.RunSQL(TESTS_WAIT_FOR_NOTHING, migrations.RunSQL.noop),
     ]

@@ -27,6 +27,7 @@ from orders.models.order import (
     OrderContact,
     OrderLine,
     money,
+    number_of,
 )
 from orders.models.payments import GiftCard, GiftCardEntry, Payment, PaymentEntry, Refund
 from orders.models.slices import Allocation, Hold
@@ -69,4 +70,5 @@ __all__ = [
     "WebhookDelivery",
     "WebhookEndpoint",
     "money",
+    "number_of",
 ]

@@ -85,7 +85,7 @@ class InboundOrder(models.Model):
     class Kind(models.TextChoices):
         REFUSED = "refused", "refused"
         UNREADABLE = "unreadable", "cannot be read"
-        DIFFERS = "differs", "differs from the order we have"
+        DIFFERS = "differs", "differs from ours"
 
     class State(models.TextChoices):
         OPEN = "open", "open"

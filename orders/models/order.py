@@ -19,6 +19,11 @@ from orders.models.channels import SalesChannel
 NUMBER_BASE = 100_000
 
 
+def number_of(order_id: int) -> str:
+    """What staff and customers call an order."""
+    return f"M{NUMBER_BASE + order_id}"
+
+
 def money(**options: Any) -> models.DecimalField:
     """An amount in the order's currency; four places hold every ISO minor unit."""
     return models.DecimalField(max_digits=14, decimal_places=4, **options)
@@ -165,7 +170,7 @@ class Order(models.Model):
     @property
     def number(self) -> str:
         """What staff and customers call the order."""
-        return f"M{NUMBER_BASE + (self.pk or 0)}"
+        return number_of(self.pk or 0)
 
 
 class OrderContact(models.Model):

@@ -120,7 +120,7 @@ def shipped(order: Order, payload: Payload) -> Facts:
     facts, parcel = _parcel(order, payload["parcel"])
     if parcel.delivered_at is not None:
         raise NotSent(Reason.OUTDATED, "the parcel has been delivered")
-    to = parcel.fulfillment_order.destination
+    to = Destination(order, parcel.fulfillment_order.group)
     return facts | {
         "promise": _promise(order),
         "address": _address(to),
@@ -134,7 +134,8 @@ def delivered(order: Order, payload: Payload) -> Facts:
 
 
 def _parcel(order: Order, parcel_id: int) -> tuple[Facts, Any]:
-    parcels = {parcel.pk: parcel for parcel in order.parcels.order_by("pk")}
+    rows = order.parcels.select_related("destination", "fulfillment_order__group__pickup_location")
+    parcels = {parcel.pk: parcel for parcel in rows.order_by("pk")}
     parcel = parcels[parcel_id]
     waiting = order.allocations.exclude(state__in=GONE)
     # Units still at one place leave together; those without a place count as one parcel more.

@@ -68,7 +68,7 @@ def in_batches(job: Job, found: Iterable[Mapped | CannotMap]) -> Iterator[list[F
     while batch := list(islice(left, READ_AHEAD)):
         count += len(batch)
         if count > MAX_ORDERS:
-            raise FileProblem(f"The file has more than {MAX_ORDERS:,} orders; load it in parts.")
+            raise FileProblem(f"The file has more than {MAX_ORDERS:,} orders; export it in parts.")
         yield [FileOrder(job, one) for one in batch]
 
 

@@ -34,7 +34,7 @@ def columns_page(request: HttpRequest, job: Job, site: AdminSite) -> HttpRespons
         jobs.discard(job)
         messages.error(request, f"{job.title} was discarded. {problem}")
         return redirect("admin:config_job_changelist")
-    form_class = _form(header, job)
+    form_class = _form(header)
     form = form_class(request.POST) if request.method == "POST" else form_class()
     if form.is_valid():
         try:
@@ -56,7 +56,7 @@ def columns_page(request: HttpRequest, job: Job, site: AdminSite) -> HttpRespons
             ("These columns", [form["name"]]),
             ("Lines", [form[field.name] for field in LINE]),
             ("Orders", [form[field.name] for field in ORDER]),
-            ("All orders of such files", [form[n] for n in ("currency", "country")]
+            ("All orders of such files", [form["usual_currency"], form["usual_country"]]
              + [form[choice.name] for choice in CHOICES]),
         ],
     }  # fmt: skip
@@ -79,18 +79,22 @@ class _ColumnsForm(forms.Form):
     """What does not depend on the file."""
 
     name = forms.Text(max_length=60, help_text="how you find these columns for the next file")
-    currency = forms.Text(max_length=3, required=False, help_text="where no column says it; empty:"
-                          " the channel's")  # fmt: skip
-    country = forms.Text(max_length=2, required=False, help_text="where no column says it, e.g. FR")
+    usual_currency = forms.Text(
+        label="Currency", max_length=3, required=False,
+        help_text="where no column says it; empty: the channel's",
+    )  # fmt: skip
+    usual_country = forms.Text(
+        label="Country", max_length=2, required=False, help_text="where no column says it, e.g. FR"
+    )
 
-    def clean_currency(self) -> str:
-        code: str = self.cleaned_data["currency"].strip().upper()
+    def clean_usual_currency(self) -> str:
+        code: str = self.cleaned_data["usual_currency"].strip().upper()
         if code and not is_currency(code):
             raise ValidationError("This is not an ISO 4217 code such as EUR.")
         return code
 
-    def clean_country(self) -> str:
-        code: str = self.cleaned_data["country"].strip().upper()
+    def clean_usual_country(self) -> str:
+        code: str = self.cleaned_data["usual_country"].strip().upper()
         if code and not is_country(code):
             raise ValidationError("This is not an ISO 3166 code such as FR.")
         return code
@@ -103,7 +107,7 @@ class _ColumnsForm(forms.Form):
         return data
 
 
-def _form(header: list[str], job: Job) -> type[_ColumnsForm]:
+def _form(header: list[str]) -> type[_ColumnsForm]:
     """The form for this file: a select of its columns for each field, the likely one chosen."""
     likely = mapping.guess(header)
     columns = [(NONE, "not in the file"), *((name, name) for name in header)]
@@ -115,21 +119,17 @@ def _form(header: list[str], job: Job) -> type[_ColumnsForm]:
     fields |= {
         choice.name: forms.Choice(label=choice.label, choices=choice.values) for choice in CHOICES
     }
-    channel = SalesChannel.objects.get(code=job.params["channel"])
-    fields["currency"] = forms.Text(
-        max_length=3, required=False, initial=channel.currency,
-        help_text="where no column says it",
-    )  # fmt: skip
     return type("ColumnsForm", (_ColumnsForm,), fields)
 
 
 def _save(job: Job, data: dict[str, Any], request: HttpRequest) -> None:
-    names = ("currency", "country", *(choice.name for choice in CHOICES))
+    said = {choice.name: data[choice.name] for choice in CHOICES}
+    said |= {"currency": data["usual_currency"], "country": data["usual_country"]}
     with transaction.atomic():
         row = ColumnMapping.objects.create(
             channel=SalesChannel.objects.get(code=job.params["channel"]), name=data["name"],
             columns={name: data[name] for name in FIELDS if data[name]},
-            defaults={name: data[name] for name in names if data[name]},
+            defaults={name: value for name, value in said.items() if value},
             created_by=request.user.get_username(),
         )  # fmt: skip
         jobs.answer(job, params={**job.params, "mapping": row.pk})

@@ -50,7 +50,8 @@ def orders(rows: Iterator[Row], meaning: Meaning) -> Iterator[Mapped | CannotMap
 
 
 def _groups(rows: Iterator[Row], column: str) -> Iterator[tuple[str, list[Row]]]:
-    name, group = "", []
+    name = ""
+    group: list[Row] = []
     for row in rows:
         said = _text(row.cells.get(column))
         if group and said and said != name:
@@ -292,7 +293,7 @@ class _Order:
         goods = sum((line.quantity * line.unit_price for line in lines), ZERO)
         total = goods - discount + shipping + (ZERO if included else taxes)
         said = self.whole("total")
-        if "total" in self.meaning.columns.columns and said != total:
+        if self.one("total") and said != total:
             self.note("total", f"the rows add up to {total}")
         amounts = {"discount_total": discount, "shipping_total": shipping,
                    "shipping_tax": shipping_tax, "tax_total": taxes, "total": total}  # fmt: skip

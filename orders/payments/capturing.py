@@ -31,8 +31,9 @@ def capture_shipped(order: Order, *, actor: str) -> None:
     states = set(order.allocations.values_list("state", flat=True))
     taken = kept(order) + sum((payment.capturing for payment in payments), NOTHING)
     made = _take(authorized, worth(order, LEFT) - taken, actor=actor)
-    taken += sum((entry.amount for entry in made), NOTHING)
-    made += _take(at_the_door, worth(order, ARRIVED) - taken, actor=actor)
+    if at_the_door:
+        taken += sum((entry.amount for entry in made), NOTHING)
+        made += _take(at_the_door, worth(order, ARRIVED) - taken, actor=actor)
     done = sum((entry.amount for entry in made if entry.state == E.DONE), NOTHING)
     if done:
         events.record(order.pk, "payment.captured", actor=actor, amount=str(done))

@@ -195,8 +195,15 @@ def _take(rows: Sequence[tuple[int, Redemption]], *, actor: str) -> None:
         })  # fmt: skip
 
 
+def lock(cards: Collection[int]) -> None:
+    """Lock cards in the order of their ids, as redeem() does: refunds of two orders never cross."""
+    if len(cards) > 1:
+        list(GiftCard.objects.select_for_update().filter(pk__in=cards).order_by("id"))
+
+
 def give_back(payment: Payment, amount: Decimal, *, key: str, actor: str) -> None:
     """Fill the card of a payment again; the key does it once."""
+    assert payment.gift_card_id is not None  # it was paid with a card
     GiftCardEntry.objects.create(
         card_id=payment.gift_card_id, amount=amount, key=f"refund:{key}", actor=actor,
         order_id=payment.order_id,

@@ -92,8 +92,8 @@ def _apply(
     known = payment.state
     deltas: dict[str, Decimal] = {}
     for state, way in ((before, -1), (after, 1)):
-        figure, sign = _PART_OF.get((K(kind), E(state)) if state else None, ("", 0))  # type: ignore[call-overload]
-        if figure:
+        if state and (part := _PART_OF.get((K(kind), E(state)))):
+            figure, sign = part
             deltas[figure] = deltas.get(figure, Decimal(0)) + way * sign * amount
     for name, delta in deltas.items():
         setattr(payment, name, getattr(payment, name) + delta)

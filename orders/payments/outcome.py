@@ -26,7 +26,7 @@ def done(
     ledger.finish(entry, E.DONE, reference=reference, at=at)
     amount = str(entry.amount)
     if entry.refund is not None:
-        Refund.objects.filter(pk=entry.refund_id).update(
+        Refund.objects.filter(pk=entry.refund.pk).update(
             state=Refund.State.DONE, done_at=timezone.now()
         )
         events.record(order.pk, "refund.done", actor=actor, refunds=[entry.refund_id],
@@ -52,7 +52,7 @@ def failed(
     ledger.finish(entry, E.FAILED, reference=reference, at=at, error=error)
     amount = str(entry.amount)
     if entry.refund is not None:
-        Refund.objects.filter(pk=entry.refund_id).update(state=Refund.State.ERRORED, done_at=None)
+        Refund.objects.filter(pk=entry.refund.pk).update(state=Refund.State.ERRORED, done_at=None)
         events.record(order.pk, "refund.failed", actor=actor, refunds=[entry.refund_id],
                       amount=amount, reason=error)  # fmt: skip
     elif entry.kind == K.CAPTURE:

@@ -38,12 +38,14 @@ class RefundOnHold(CannotRefund):
         super().__init__(f"{order} is on hold, nothing is refunded: {reasons}")
 
 
-def refund(*, order: Order, amount: Decimal, reason: str, key: str, actor: str) -> list[Refund]:
+def refund(
+    *, order: Order, amount: Decimal, reason: str, key: str, actor: str, only: int | None = None
+) -> list[Refund]:
     """Give back `amount` of a locked order, from its payments in the order they were made.
 
-    The same key gives back once: the refunds made under it are returned. Raises ValueError for an
-    amount that is not positive or not in whole minor units, OverRefund with what is left,
-    RefundOnHold.
+    only: the id of the payment to take it from. The same key gives back once: the refunds made
+    under it are returned. Raises ValueError for an amount that is not positive or not in whole
+    minor units, OverRefund with what is left, RefundOnHold.
     """
     if not amount.is_finite() or amount <= 0 or amount != rounded(amount, order.currency):
         raise ValueError(f"{amount} is not an amount of {order.currency} that can be refunded")
@@ -53,10 +55,12 @@ def refund(*, order: Order, amount: Decimal, reason: str, key: str, actor: str) 
     _check_holds(order)
     with transaction.atomic():
         payments = list(order.payments.select_for_update().order_by("id"))
-        left = sum((p.refundable for p in payments), NOTHING)
+        giving = [p for p in payments if only in {None, p.pk}]
+        left = sum((p.refundable for p in giving), NOTHING)
         if amount > left:
             raise OverRefund(left, order.currency)
-        for payment in payments:
+        gift_cards.lock({p.gift_card_id for p in giving if p.gift_card_id is not None})
+        for payment in giving:
             part = min(payment.refundable, amount)
             if part > 0:
                 made.append(

@@ -1,6 +1,6 @@
 """From the filled-in form to an order, through the same door as every other order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -141,8 +141,14 @@ class Sums:
     currency: str
 
     @property
+    def goods(self) -> Decimal:
+        """What the products cost in the end."""
+        return self.subtotal - self.discount
+
+    @property
     def total(self) -> Decimal:
-        return self.subtotal - self.discount + self.shipping
+        """What the customer pays."""
+        return self.goods + self.shipping
 
     def words(self) -> dict[str, str]:
         """Each amount as people read it."""
@@ -172,10 +178,9 @@ def place(
 
     Raises NotPlaced with what is wrong, field by field.
     """
-    unknown = [Said(f"No active product has the SKU {one.sku}.", "sku", one.row)
-               for one in goods if one.product is None]  # fmt: skip
-    if unknown or not goods:
-        raise NotPlaced(unknown or [Said("An order has at least one line.")])
+    wrong = list(_wrong(data, goods, channel))
+    if wrong:
+        raise NotPlaced(wrong)
     try:
         order = validated(_payload(data, goods, channel))
         with transaction.atomic():
@@ -188,11 +193,24 @@ def place(
     except capture.Refused as refused:
         raise NotPlaced([_said(p.pointer, p.detail, goods) for p in refused.problems]) from None
     except capture.AlreadyPlaced as before:
-        order = Order.objects.get(pk=before.order_id)
+        there = Order.objects.get(pk=before.order_id)
         if before.same:
-            return order, False
-        raise NotPlaced([Said(f"This form became {order} already; begin a new one.")]) from None
+            return there, False
+        raise NotPlaced([Said(f"This form became {there} already; begin a new one.")]) from None
     return Order.objects.get(pk=placed.order_id), True
+
+
+def _wrong(data: Mapping[str, Any], goods: Sequence[Line], channel: SalesChannel) -> Iterator[Said]:
+    """What the payload's checks would say in other words than the form's."""
+    if not goods:
+        yield Said("An order has at least one line.")
+    for line in goods:
+        if line.product is None:
+            yield Said(f"No active product has the SKU {line.sku}.", "sku", line.row)
+        if line.total < 0:
+            yield Said("The discount is more than the line costs.", "discount", line.row)
+    if sums(data, goods, channel).goods < 0:
+        yield Said("The discounts are more than the products cost.", "discount")
 
 
 def _payload(

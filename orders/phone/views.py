@@ -96,7 +96,7 @@ def _pressed(request: HttpRequest) -> QueryDict:
 
 def _take(data: QueryDict, order: str) -> None:
     is_key = order.isdecimal() and len(order) < 19
-    contact = OrderContact.objects.filter(pk=order).first() if is_key else None
+    contact = OrderContact.objects.filter(pk=int(order)).first() if is_key else None
     for name, value in (entry.known(contact) if contact else {}).items():
         data[name] = value
 

@@ -33,7 +33,7 @@ class Check:
 
 
 def _score(code: str, label: str, default: int) -> Number:
-    return Number(f"score_{code}", f"Score: {label}", default, "0: not looked at")
+    return Number(f"score_{code}", f"Score: {label}", default)
 
 
 CHECKS: dict[str, Check] = {
@@ -66,7 +66,8 @@ CHECKS: dict[str, Check] = {
         frozenset({PRODUCTS}),
     ),
     "fraud": Check(
-        "Fraud", "Signals are added up to a risk of at most 100.", OFF, Hold.Type.FRAUD, fraud.find,
+        "Fraud", "Signals are added up to a risk of at most 100; a score of 0 switches one off.",
+        OFF, Hold.Type.FRAUD, fraud.find,
         (
             Number("hold_at", "Hold from a risk of", 50, least=1),
             Number("refuse_at", "Refuse from a risk of", 90,

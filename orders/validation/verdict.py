@@ -7,10 +7,9 @@ from typing import Any
 from orders.problems import Problem
 
 PLACES = {
-    "shipping_address": "shipping address", "customer": "customer", "line_items": "line",
-    "deliveries": "delivery", "address": "address", "billing_address": "billing address",
-    "line1": "street", "unit_price": "unit price", "email": "e-mail", "sku": "SKU",
+    "line_items": "line", "deliveries": "delivery", "line1": "street", "email": "e-mail",
 }  # fmt: skip
+PLAIN = ("shipping_address", "address", "customer")  # not said before a part of theirs
 
 
 @dataclass(frozen=True)
@@ -33,11 +32,10 @@ class Finding:
         steps = self.pointer.strip("/").split("/")
         named = [
             str(int(step) + 1) if step.isdigit() else PLACES.get(step, step.replace("_", " "))
-            for step in steps
-            if step
+            for step in [*(step for step in steps[:-1] if step not in PLAIN), steps[-1]]
         ]
         place = ", ".join(named).replace("line, ", "line ").replace("delivery, ", "delivery ")
-        return f"{place}: {self.words}" if place else self.words
+        return f"{place}: {self.words}"
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def measure(only: str) -> Figures:
 
     call_command("migrate", verbosity=0)
     call_command("demo", company=True, verbosity=0)
-    from tests.benchmarks import availability, capture, feeds, hot_sku, publishing, routing
+    from tests.benchmarks import availability, capture, feeds, hot_sku, publishing, routing, search
 
     parts: dict[str, Callable[[], Figures]] = {
         "availability": availability.figures,
@@ -52,6 +52,7 @@ def measure(only: str) -> Figures:
         "routing": routing.figures,
         "capture": capture.figures,
         "history": capture.history_figures,
+        "search": search.figures,  # after history: it needs the same million
     }
     figures: Figures = {}
     for name, part in parts.items():

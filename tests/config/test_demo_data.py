@@ -14,6 +14,7 @@ from stdnum import ean
 from config.demo import catalog, network, people
 from config.demo.baskets import CHANNELS, orders
 from config.geo import distance_km, locate
+from orders.payload import validated
 
 NOW = datetime(2026, 11, 2, 10, 30, tzinfo=UTC)
 NAMED = {
@@ -293,6 +294,22 @@ def test_external_ids_are_unique_per_channel_over_seeds_too():
 def test_an_order_is_the_same_wherever_the_count_begins(placed):
     assert list(orders(seed=1, start=250, count=5, now=NOW)) == placed[250:255]
     assert next(orders(seed=2, start=0, count=1, now=NOW)) != placed[0]
+
+
+def test_some_customers_wish_for_more_and_the_api_takes_their_orders(placed):
+    """Gifts, days, one parcel, stores, second addresses; tills and marketplaces say their own."""
+    wishes = Counter()
+    for channel, order in placed:
+        validated(order)
+        wishes["sold_at"] += channel == "till" and "sold_at" in order
+        wishes["ship_by"] += channel == "marketplace" and "ship_by" in order
+        wishes["store"] += order["delivery"]["method"] == "ship_to_store"
+        for name in ("gift", "wanted_on", "ship_together", "deliveries"):
+            wishes[name] += name in order
+    assert set(wishes) == {name for name, times in wishes.items() if times >= 3}, wishes
+    channels = Counter(channel for channel, _ in placed)
+    assert wishes["sold_at"] == channels["till"]
+    assert wishes["ship_by"] == channels["marketplace"]
 
 
 # --- all of it -----------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import re
 import pytest
 from django.core.management import call_command
 
+from orders.api.finding import OrderFilter
 from tests.orders.door import quickly
 
 
@@ -35,10 +36,20 @@ def test_every_door_is_in_the_document(document):
 
 
 def test_lists_tell_their_filters_and_how_to_page(document):
-    asked = {p["name"] for p in document["paths"]["/api/v1/orders"]["get"]["parameters"]}
-    assert asked == {
-        "cursor", "limit", "state", "external_id", "sku", "placed_since", "placed_until",
-    }  # fmt: skip
+    given = document["paths"]["/api/v1/orders"]["get"]["parameters"]
+    asked = {parameter["name"]: parameter for parameter in given}
+    assert asked.keys() == {*OrderFilter.base_filters, "cursor", "limit", "fields", "include"}
+    assert "contact" in asked["include"]["schema"]["items"]["enum"]
+    assert asked["fields"]["explode"] is False
+
+
+def test_every_operation_says_how_it_is_refused(document):
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            refused = {"400", "401", "403", "404", "429", "503"}
+            if method != "get":
+                refused |= {"409", "413", "415", "422"}
+            assert refused <= operation["responses"].keys(), (path, method)
 
 
 def test_the_order_tells_its_limits(document):

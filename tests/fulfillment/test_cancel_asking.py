@@ -210,7 +210,7 @@ def test_staff_see_who_has_not_answered_and_may_cancel_anyway(taken, console, dj
     assert stages.counts()["cancel_asked"] == 1
     url = reverse("admin:orders_allocation_changelist")
     page = console.get(f"{url}?cancel_requested_at__isnull=False").content.decode()
-    assert "2 units, 0" in page.replace("\xa0", " ")
+    assert "2 of them, 0" in page.replace("\xa0", " ")
     ids = list(Allocation.objects.filter(order=taken.order).values_list("pk", flat=True))
     form = {"action": "cancel_anyway", "_selected_action": ids}
     assert console.post(url, form).status_code == 302

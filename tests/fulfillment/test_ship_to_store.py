@@ -12,10 +12,11 @@ from config import outbox
 from fulfillment import work
 from fulfillment.models import FulfillmentOrder, Parcel
 from orders import holds
-from orders.models import Notification
+from orders.models import Notification, Order
 from reports.invariants import violations
+from returns import tracking
 from tests.cast import payload
-from tests.fulfillment.stage import ACTOR, drain, kinds, only, shipped, states, statements, until
+from tests.fulfillment.stage import ACTOR, drain, kinds, only, shipped, statements, states, until
 
 TO_LYON = {"method": "ship_to_store", "location": "LYON", "service": "standard"}
 
@@ -105,6 +106,22 @@ def test_from_the_label_to_the_customers_hands(company):
     check()
 
 
+def test_the_customer_sees_where_it_is_on_the_way_to_the_store(company):
+    parcel = sent(company)
+
+    def seen():
+        page = tracking.of(Order.objects.get(pk=parcel.order_id), now=timezone.now())
+        shipment = page.shipments[0]
+        now = [step.title for step in shipment.steps if step.state == "now"]
+        return page.headline, shipment.title, now
+
+    assert seen() == ("Your order is on its way", "On its way to Lyon store", ["In the store"])
+    work.arrive(parcel_id=parcel.pk, actor=ACTOR)
+    assert seen()[1:] == ("Ready for pick-up", ["In the store"])
+    work.hand_out(parcel_id=parcel.pk, name="Ana", actor=ACTOR)
+    assert seen() == ("You have collected your order", "Collected", [])
+
+
 def test_a_label_that_is_not_expected_here_is_put_aside(company):
     sent(company)
     max_ = signed_in(company, "max", "PARIS")
@@ -182,7 +199,7 @@ def test_a_group_is_asked_for_with_its_own_address_and_a_deadline_of_the_marketp
     company,
 ):
     only(company, "WH")
-    soon = timezone.now() + timedelta(minutes=30)
+    soon = (timezone.now() + timedelta(minutes=30)).replace(microsecond=0)
     group = {
         "key": "b", "method": "ship", "service": "express",
         "address": {"name": "Bo", "line1": "2 rue de Rivoli", "city": "Paris",
@@ -191,8 +208,8 @@ def test_a_group_is_asked_for_with_its_own_address_and_a_deadline_of_the_marketp
     order = company.place(("TEE", 1), ("MUG", 1), deliveries=[group], ship_by=soon.isoformat(),
                           line_items=_to_group("b"))  # fmt: skip
     drain()
-    mine, theirs = FulfillmentOrder.objects.filter(order=order).order_by("group_id").reverse()
-    mine, theirs = (mine, theirs) if mine.group is None else (theirs, mine)
+    rows = FulfillmentOrder.objects.filter(order=order)
+    mine, theirs = rows.get(group=None), rows.get(group__key="b")
     assert [mine.ship_by, theirs.ship_by] == [soon, soon]
     api = APIClient()
     api.credentials(HTTP_AUTHORIZATION=f"Bearer {company.location_key('WH')}")

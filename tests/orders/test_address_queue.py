@@ -5,7 +5,7 @@ import re
 import pytest
 
 from config.models import OutboxRow
-from orders import addresses
+from orders import addresses, holds
 from orders.models import Hold, Order, OrderEvent, SalesChannel
 from orders.validation.table import CHECKS
 from tests.cast import payload
@@ -25,7 +25,7 @@ def order(company):
 
 
 def page(order):
-    return f"/admin/orders/order/{order.pk}/address"
+    return f"/admin/orders/order/{order.pk}/address/"
 
 
 def filled(order, **changes):
@@ -67,6 +67,8 @@ def test_what_is_still_wrong_is_said_and_nothing_saved(console, order):
     shown = answer.content.decode()
     assert "Is needed to ship." in shown
     assert "Is not a postcode of France" in shown
+    shown = console.post(page(order), filled(order, line1="")).content.decode()
+    assert shown.count("Is needed to ship.") == 1  # the city is there: nothing old is said
     order.contact.refresh_from_db()
     assert (order.contact.postcode, order.contact.city) == ("690", "Lyon")
     assert state(order) == "open"
@@ -95,13 +97,20 @@ def test_the_right_address_is_found_on_the_map_and_lets_the_order_go(console, or
 def test_a_person_may_know_better(console, order):
     hold = order.holds.get()
     answer = console.post(
-        f"/admin/orders/hold/{hold.pk}/address", filled(order, line2="door 3") | {"anyway": "on"}
+        f"/admin/orders/hold/{hold.pk}/address/", filled(order, line2="door 3") | {"anyway": "on"}
     )
     assert (answer.status_code, answer.url) == (302, QUEUE)
     hold.refresh_from_db()
     assert (hold.state, hold.resolved_by) == ("resolved", "boss")
     order.contact.refresh_from_db()
     assert order.contact.line2 == "door 3"
+
+
+def test_a_hold_placed_by_hand_ends_with_the_repair_too(console, company):
+    order = company.place(("TEE", 1))
+    holds.place(order_id=order.pk, type="address", handle="called", reason="moved", actor="max")
+    assert console.post(page(order), filled(order, line1="2 rue Neuve")).status_code == 302
+    assert state(order) == "resolved"
 
 
 def test_each_destination_has_its_own_fields(console, company, order):
@@ -134,9 +143,7 @@ def test_half_a_repair_says_what_is_still_wrong(order):
     fixed = addresses.fix(order_id=order.pk, addresses={"": {"line2": "door 3"}}, actor="lea")
     assert fixed.changed == ("shipping_address/line2",)
     assert fixed.held
-    assert fixed.wrong == (
-        "shipping address, postcode: is not a postcode of France, such as 33380",
-    )
+    assert fixed.wrong == ("postcode: is not a postcode of France, such as 33380",)
 
 
 def test_people_who_may_only_look_cannot_repair(client, company, order):
@@ -162,7 +169,7 @@ def test_a_channel_asks_to_look_again(client, company, order):
 
 
 def test_staff_look_again_from_the_page(console, order):
-    answer = console.post(f"/admin/orders/order/{order.pk}/check")
+    answer = console.post(f"/admin/orders/order/{order.pk}/check/")
     assert "is not a postcode of France" in words(answer)
 
 

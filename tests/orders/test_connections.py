@@ -1,6 +1,13 @@
 """Shops that are asked for their orders: all of them in, once, whatever happens between pages."""
 
+import json
+import sys
+import threading
+import types
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.utils import timezone
@@ -8,7 +15,8 @@ from django.utils import timezone
 from config import outbox
 from config.models import OutboxRow
 from inventory.models import BundleComponent, Product
-from orders import polling
+from orders import polling, publishing
+from orders.connectors import protocol
 from orders.models import ChannelSku, Connection, InboundOrder, Order, SalesChannel
 from orders.tasks import pull_orders
 from tests.fulfillment import stage
@@ -376,3 +384,88 @@ def test_a_shop_that_is_away_is_told_later(link, store, company):
     store.answer = None
     OutboxRow.objects.filter(pk=row.pk).update(next_at=ago(hours=1))
     assert len(told(store)[2]) == 1
+
+
+# --- another shop system -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def corner_shop(settings, monkeypatch):
+    """The connector of docs/connectors.md, as it stands there, and a shop for it."""
+    settings.OUTGOING_PRIVATE_ALLOWED = True
+    text = Path("docs/connectors.md").read_text()
+    module = types.ModuleType("corner_shop")
+    exec(text.partition("```python\n")[2].partition("```")[0], module.__dict__)
+    monkeypatch.setitem(sys.modules, "corner_shop", module)
+    monkeypatch.setitem(protocol.CONNECTORS, "corner_shop", "corner_shop.CornerShop")
+    order = {
+        "id": 7, "ordered_at": "2026-11-20T10:00:00Z", "email": "ada@example.com", "name": "Ada",
+        "street": "1 Rue de Rivoli", "city": "Paris", "zip": "75001", "country": "FR",
+        "lines": [{"id": 1, "sku": "TEE", "quantity": 2, "price": "20.00"}], "total": "40.00",
+    }  # fmt: skip
+    pages = {1: {"orders": [order]}, 2: {"orders": [{"id": 8, "lines": [3]}], "last_page": True}}
+    told = []
+
+    class Shop(BaseHTTPRequestHandler):
+        def do_GET(self):
+            page = int(parse_qs(urlsplit(self.path).query)["page"][0])
+            self.say(json.dumps(pages[page]).encode())
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            told.append((self.path, self.headers["Idempotency-Key"], json.loads(body)))
+            self.say(b"")
+
+        def say(self, body: bytes):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            """The test says what it needs."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Shop) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", told
+        server.shutdown()
+
+
+def test_the_connector_of_the_manual_works_as_it_stands_there(company, corner_shop):
+    url, told = corner_shop
+    link = Connection.objects.create(channel=company.web, connector="corner_shop", url=url)
+    assert "1 orders" in protocol.connector("corner_shop").test(link)
+    stage.only(company, "LYON")
+    pull(link)
+    assert (link.last_error, numbers()) == ("", ["7"])
+    assert InboundOrder.objects.get().external_id == "8"
+    stage.drain()
+    parcel = stage.shipped(Order.objects.get().fulfillment_orders.get(), "1Z-7")
+    outbox.drain("tell_channel")
+    assert told == [("/orders/7/shipments", f"parcel-{parcel.pk}",
+                     {"carrier": "ups", "tracking": "1Z-7", "lines": {"1": 2}})]  # fmt: skip
+
+
+class Teller:
+    """A shop system that hears about stock."""
+
+    heard: list = []
+
+    def tell_stock(self, connection, figures):
+        self.heard.append((connection.channel.code, {f.sku: f.available for f in figures}))
+
+
+def test_a_shop_system_that_can_is_told_the_stock_once(company, monkeypatch):
+    monkeypatch.setitem(protocol.CONNECTORS, "teller", f"{__name__}.Teller")
+    Teller.heard = []
+    Connection.objects.create(
+        channel=company.web, connector="teller", url="https://shop.example/", pushes_stock=True
+    )
+    publishing.publish_all()
+    outbox.drain("stock_delta")
+    [(channel, figures)] = Teller.heard
+    assert (channel, figures["TEE"]) == ("web", 220)
+    company.place(("TEE", 2))
+    publishing.publish_all()
+    outbox.drain("stock_delta")
+    assert Teller.heard[1:] == [("web", {"TEE": 218})]

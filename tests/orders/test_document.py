@@ -1,10 +1,12 @@
 """A stored order reads like the payload it came from."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from inventory.models import BundleComponent, Product
 from orders import capture, document
@@ -49,15 +51,16 @@ def test_a_plain_order_comes_back_as_it_was_sent(company):
 
 
 def test_everything_that_may_be_chosen_comes_back(company, box):
-    data = payload(("BOX", 2), ("TEE", 1))
+    data, soon = payload(("BOX", 2), ("TEE", 1)), timezone.now() + timedelta(days=9)
     address = {**data["shipping_address"], "name": "Bo", "line1": "2 rue Neuve", "phone": "+331"}
     data["line_items"][0] |= {"unit_price": "40.00", "delivery": "gift"}
     data["line_items"][1] |= {"together": "a", "discount": "1.00"}
     data |= {
-        "placed_at": "2026-01-02T10:00:00Z", "discount_total": "5.00", "shipping_total": "0.00", "total": "95.00",
+        "placed_at": "2026-01-02T10:00:00Z", "discount_total": "5.00", "shipping_total": "0.00",
+        "total": "95.00",
         "commission": "3.10", "ship_together": True, "gift": True, "gift_message": "hi",
-        "wanted_on": "2031-01-02", "ship_by": "2031-01-01T10:00:00Z",
-        "deliver_by": "2031-01-03T10:00:00Z", "changed_at": "2026-01-03T10:00:00Z",
+        "wanted_on": f"{soon:%Y-%m-%d}", "ship_by": f"{soon:%Y-%m-%dT10:00:00Z}",
+        "deliver_by": f"{soon:%Y-%m-%dT20:00:00Z}", "changed_at": "2026-01-03T10:00:00Z",
         "sold_at": "LYON", "customer": {"email": "ana@example.org", "name": "Ana", "phone": "1"},
         "delivery": {"method": "pickup", "location": "LYON", "service": "standard"},
         "shipping_address": None,

@@ -258,8 +258,8 @@ def test_a_gesture_is_a_refund_of_captured_money_and_a_discount_before(company):
     assert (fresh(order).total, Refund.objects.get().amount) == (Decimal("64.90"), 7)
     assert payments.balance(fresh(order)) == 0
     assert Reservation.objects.aggregate(s=Sum("quantity"))["s"] == 3
-    late = company.place(("TEE", 1), ("MUG", 1), payments=[
-        {"reference": "a", "method": "card", "amount": "34.40", "state": "authorized"}])  # fmt: skip
+    paid = {"reference": "a", "method": "card", "amount": "34.40", "state": "authorized"}
+    late = company.place(("TEE", 1), ("MUG", 1), payments=[paid])
     edit(late, {"type": "appeasement", "amount": "7.00", "reason": "late"})
     assert fresh(late).total == Decimal("27.40")
     assert sum(a.amount for a in late.adjustments.all()) == -7

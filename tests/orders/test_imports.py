@@ -14,8 +14,9 @@ from config.models import Job, JobRow
 from config.tasks import prune
 from inventory import ledger
 from inventory.models import Location, Product, Stock
-from orders import capture, imports
+from orders import capture
 from orders.models import Order, OrderContact, SalesChannel
+from orders.order_files import checking
 from tests.orders import door
 from tests.orders.connectors import samples
 from tests.uploads import decide, open_rows, outcomes, page, post, upload, work, xlsx
@@ -202,7 +203,7 @@ def test_a_file_that_is_no_export_is_refused_whole(console, shop, content, words
 
 
 def test_a_file_of_too_many_orders_is_refused_whole(console, shop, monkeypatch):
-    monkeypatch.setattr(imports, "MAX_ORDERS", 11)
+    monkeypatch.setattr(checking, "MAX_ORDERS", 11)
     job = imported(console)
     assert (job.state, job.rows.count()) == ("failed", 0)
     assert job.message == "The file has more than 11 orders; export it in parts."
@@ -285,7 +286,7 @@ def test_a_worker_that_dies_leaves_whole_orders_and_the_next_one_goes_on(
     job = imported(console)
     ready = job.rows.filter(outcome="ready").count()
     jobs.accept(job)
-    real, calls = capture.place, []
+    real, calls = capture.place_many, []
 
     def dies(**order):
         placed = real(**order)
@@ -294,7 +295,7 @@ def test_a_worker_that_dies_leaves_whole_orders_and_the_next_one_goes_on(
             raise SystemExit("killed")
         return placed
 
-    monkeypatch.setattr(capture, "place", dies)
+    monkeypatch.setattr(capture, "place_many", dies)
     with pytest.raises(SystemExit):
         work()
     job.refresh_from_db()

@@ -9,9 +9,10 @@ from django.utils import timezone
 
 from config import outbox
 from config.models import OutboxRow
+from config.status import IllegalMove
 from orders import cancellation, lifecycle, payments, queries, tasks
 from orders.models import Hold, Notification, Order, Payment, PaymentEntry, Refund
-from orders.payments import OverRefund
+from orders.payments import OverRefund, expiry
 from tests.fulfillment import stage
 from tests.orders.gateway import SECRET, PaymentProvider
 from tests.orders.test_payments import check, give_back, money, paid
@@ -183,12 +184,12 @@ def test_a_failed_refund_of_a_cancellation_still_counts_when_it_is_tried_again(s
 def test_nothing_but_a_failed_refund_is_tried_again_and_that_once(shop, provider):
     order = shop.place(("BAG", 1))
     made = give_back(order, 10)[0]
-    with pytest.raises(payments.refunds.IllegalMove):
+    with pytest.raises(IllegalMove):
         payments.again(refund_id=made.pk, actor="lea")
     provider.answers = [{"status": "refused"}]
     ask()
     payments.again(refund_id=made.pk, actor="lea")
-    with pytest.raises(payments.refunds.IllegalMove, match="tried again"):
+    with pytest.raises(IllegalMove, match="tried again"):
         payments.again(refund_id=made.pk, actor="lea")
     with pytest.raises(OverRefund, match=r"only €74\.90 left"):
         give_back(order, 80, "more")
@@ -223,7 +224,7 @@ def test_an_authorization_is_renewed_while_units_still_wait(shop, provider):
     assert (payment.state, payment.amount) == ("authorized", D("84.90"))
     assert abs(payment.expires_at - later) < timedelta(seconds=1)
     assert entries(order, "authorize") == [("done", D("84.90"))] * 2
-    payments.expiry.expire_due(timezone.now())
+    expiry.expire_due(timezone.now())
     assert ask() == 0
     assert not Hold.objects.exists()
     check()
@@ -232,7 +233,7 @@ def test_an_authorization_is_renewed_while_units_still_wait(shop, provider):
 def test_one_that_is_not_renewed_holds_the_order(shop, provider):
     order = authorized(shop, expires_at=in_(hours=2)).order
     provider.answers = [{"status": "refused", "reason": "limit"}]
-    payments.expiry.expire_due(timezone.now())
+    expiry.expire_due(timezone.now())
     ask()
     assert order.payments.get().state == "expired"
     assert Hold.objects.get(order=order, type="payment").state == "open"
@@ -242,8 +243,8 @@ def test_one_that_is_not_renewed_holds_the_order(shop, provider):
 
 def test_a_channel_that_captures_itself_has_its_authorizations_noted_as_expired(company):
     row = authorized(company, expires_at=in_(hours=2))
-    assert payments.expiry.expire_due(timezone.now()) == 0
-    assert payments.expiry.expire_due(timezone.now() + timedelta(hours=3)) == 1
+    assert expiry.expire_due(timezone.now()) == 0
+    assert expiry.expire_due(timezone.now() + timedelta(hours=3)) == 1
     assert row.order.payments.get().state == "expired"
     stage.until(row, "accepted")
     with pytest.raises(stage.work.OnHold, match="has run out"):
@@ -252,7 +253,7 @@ def test_a_channel_that_captures_itself_has_its_authorizations_noted_as_expired(
 
 def test_the_customer_is_told_that_the_order_waits_for_money(company, post):
     authorized(company, expires_at=in_(hours=-1))
-    payments.expiry.expire_due(timezone.now())
+    expiry.expire_due(timezone.now())
     outbox.drain("notify")
     told = Notification.objects.get(template="payment_problem")
     assert told.state == "sent", told.reason

@@ -1,6 +1,6 @@
 """The first promise: as few places as possible, the nearest first, and a day that can be kept."""
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
@@ -136,3 +136,12 @@ def test_the_store_it_is_sent_to_may_give_it_from_its_own_shelf():
     sent, _ = choose(asked, stock, at=HOME, only=None)
     stays, _ = choose(asked, stock, at=HOME, only=None, store="LYON")
     assert [sent[0].point.code, stays[0].point.code] == ["WH", "LYON"]
+
+
+def test_a_place_that_never_opens_does_not_keep_anybody_waiting_for_an_answer():
+    closed = point("LYON", 1, calendar='{"mon": []}\n{}\n[]\n[]')
+    pieces, _ = choose([Wanted(0, "A", 1)], sold(A=[closed]), at=HOME, only=None)
+    monday = datetime(2026, 9, 7, 9, tzinfo=UTC)
+    found = release_at(date(2028, 9, 1), pieces, HOME, monday)
+    assert found is not None
+    assert found.date() == date(2028, 9, 1) - timedelta(days=60)

@@ -14,8 +14,6 @@ from orders.models import Hold, Order, OrderContact, OrderEvent, SalesChannel
 from tests.cast import payload, validated
 from tests.orders.door import problem, put, rows, send
 
-NEW = Order.objects.none
-
 
 def examined(company, *orders, **checks):
     """The verdicts on payloads under these settings, and how many statements it took."""
@@ -109,7 +107,7 @@ def test_a_store_needs_no_address_but_each_further_destination_does(company):
     (store, both), _ = examined(company, order, further, address=hold())
     assert codes(store) == []
     assert codes(both) == [("/deliveries/0/address/postcode", "format")]
-    assert both.holds[0].reason.startswith("delivery 1, address, postcode: is not a postcode of")
+    assert both.holds[0].reason.startswith("delivery 1, postcode: is not a postcode of")
 
 
 # --- contact, price, restricted ------------------------------------------------------------------

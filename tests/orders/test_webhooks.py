@@ -2,22 +2,25 @@
 something else."""
 
 import json
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import time_machine
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from config import outbox
+from config import flows, outbox
 from config.models import OutboxRow
-from orders import events
+from orders import events, timeline
 from orders.keys import CHANNEL_SCOPES
 from orders.models import ApiKey, OrderEvent, SalesChannel, WebhookDelivery, WebhookEndpoint
 from orders.webhooks import endpoints, replaying, sending
+from orders.webhooks.kinds import KINDS
 from tests.orders.door import problem, read, send
 from tests.orders.receiver import Receiver
 
@@ -118,8 +121,6 @@ def test_events_deliveries_and_work_are_one_statement(company, receiver):
 
 
 def test_a_rolled_back_change_is_never_told(company, endpoint, receiver):
-    from django.db import transaction
-
     order = company.place()
     work(rounds=2)
     before = len(receiver.got)
@@ -128,6 +129,12 @@ def test_a_rolled_back_change_is_never_told(company, endpoint, receiver):
         transaction.set_rollback(True)
     work()
     assert len(receiver.got) == before
+
+
+def test_every_event_there_is_can_be_asked_for_and_is_documented():
+    page = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text()
+    assert set(timeline.WORDS) | set(flows.RINGS) <= set(KINDS)
+    assert re.findall(r"^\| `([a-z_.]+)` \|", page, re.MULTILINE) == list(KINDS)
 
 
 # --- what happens when it is not taken ------------------------------------------------------------

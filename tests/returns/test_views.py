@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from orders import cancellation, links
-from orders.models import CustomerLink, Notification
+from orders.models import CustomerLink, Notification, SalesChannel
 from returns import policy, process
 from returns.models import Return
 from tests.returns import journeys
@@ -108,6 +108,45 @@ def test_the_page_takes_the_same_statements_whatever_the_lines(
         client.get(page)
 
 
+# --- canceling -----------------------------------------------------------------------------------
+
+
+def test_a_customer_cancels_some_of_what_has_not_left(client, company):
+    order = company.place(("BAG", 2), ("TEE", 1))
+    page = page_of(order)
+    assert "Cancel items" in text(client.get(page))
+    assert "2 can be canceled" in text(client.get(f"{page}cancel/"))
+    bag, tee = order.lines.order_by("position").values_list("position", flat=True)
+    none = client.post(f"{page}cancel/", {f"units_{bag}": 0, f"units_{tee}": 0})
+    assert "Choose at least one item" in text(none)
+    answer = client.post(f"{page}cancel/", {f"units_{bag}": 1, f"units_{tee}": 0}, follow=True)
+    assert "It is canceled" in text(answer)
+    event = order.events.get(kind="order.canceled")
+    assert (event.actor, event.data["reason"], event.data["units"]) == ("customer", "customer", 1)
+    assert set(order.allocations.filter(state="queued").values_list("line__sku", "quantity")) == {
+        ("BAG", 1), ("TEE", 1),
+    }  # fmt: skip
+
+
+def test_what_a_customer_asks_for_twice_is_canceled_once(client, company):
+    order = company.place(("BAG", 2))
+    page = page_of(order)
+    sent = {f"units_{order.lines.get().position}": 2}
+    client.post(f"{page}cancel/", sent)
+    assert "Nothing can be canceled any more" in text(client.post(f"{page}cancel/", sent))
+    assert order.events.filter(kind="order.canceled").count() == 1
+
+
+def test_a_customer_cancels_no_later_than_the_channel_allows(client, company):
+    order = company.place(("BAG", 1))
+    SalesChannel.objects.update(cancel_until="never")
+    page = page_of(order)
+    assert "Cancel items" not in text(client.get(page))
+    sent = {f"units_{order.lines.get().position}": 1}
+    assert "Nothing can be canceled any more" in text(client.post(f"{page}cancel/", sent))
+    assert order.allocations.get().state == "queued"
+
+
 # --- what it hides -------------------------------------------------------------------------------
 
 
@@ -118,7 +157,7 @@ def test_the_page_shows_the_city_and_nothing_more_of_the_address(client, order):
         assert secret not in html
 
 
-@pytest.mark.parametrize("path", ["", "return/", "returns/{}/cancel/"])
+@pytest.mark.parametrize("path", ["", "return/", "returns/{}/cancel/", "cancel/"])
 def test_nothing_is_kept_found_or_told_to_other_sites(client, order, path):
     rma = journeys.send_back(order, BAG=1)
     answer = client.get(page_of(order) + path.format(rma.pk))
@@ -136,6 +175,7 @@ def test_every_wrong_link_gets_the_same_page(client, company, order):
     CustomerLink.objects.order_by("-id").filter(order=order).first().delete()
     wrong = ["/track/x/", "/track/%00/", f"/track/{'a' * 300}/", expired, f"{good[:-2]}/",
              f"/track/x/returns/{foreign.pk}/cancel/", "/track/x/return/",
+             "/track/x/cancel/",
              f"{other}returns/{foreign.pk}/cancel/", f"{other}returns/{9**30}/cancel/"]  # fmt: skip
     answers = [client.get(path) for path in wrong]
     assert {a.status_code for a in answers} == {404}

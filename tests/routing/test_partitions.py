@@ -1,14 +1,18 @@
 """Destinations of one order, and what leaves together, are decided each by itself."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from fulfillment import work as buttons
 from fulfillment.models import FulfillmentOrder
 from inventory import ledger
+from orders import cancellation
 from orders.models import Allocation
-from routing import queues
+from routing import cards, queues
 from routing.models import Decision, Offer
 from routing.replay import replay
 from tests.cast import payload
@@ -81,6 +85,9 @@ def test_each_destination_is_decided_by_itself_and_asked_of_its_own_stock_point(
         assert row.why == made.sentence
         line = row.lines.get().allocation.line_id
         assert [sent["key"] for sent in _columns(made.inputs["lines"])] == [line]
+    shown = {cards.card(made).to for made in Decision.objects.filter(order=order)}
+    assert shown == {"the order's own destination", "ship to address Paris",
+                     "pick up in store Lyon store (LYON)"}  # fmt: skip
     taken = Offer.objects.filter(order=order).order_by("location__code", "delivery")
     assert list(taken.values_list("location__code", "delivery")) == [
         ("LYON", "pickup"), ("LYON", "ship"), ("PARIS", "ship")]  # fmt: skip
@@ -130,6 +137,8 @@ def test_what_leaves_together_leaves_one_place_though_two_would_be_cheaper(compa
     assert len(by_line(apart)) == 3
     for made in Decision.objects.filter(order=order):
         assert replay(made) == made.result
+    assert {cards.card(made).is_whole for made in Decision.objects.filter(order=order)} == {
+        True, False}  # fmt: skip
     check()
 
 
@@ -212,6 +221,11 @@ def test_a_set_waits_for_its_unit_that_waits_for_supply(company):
     assert waiting(order)[0][1] == "leaves together with units that wait for supply"
     assert by_line(order)[3].keys() <= {"LYON", "WH"}
     assert places(order)["queued", "LYON"] + places(order)["queued", "WH"] == 1  # its claim stays
+
+    company.web.cancel_unfillable_days = 1
+    company.web.save()
+    a_week = timezone.now() + timedelta(days=7)
+    assert cancellation.cancel_unfillable(a_week)["units"] == 0  # it is not given up meanwhile
 
     bring(company, "SOLD", "LYON", 1)
     Allocation.objects.filter(order=order, line__sku="SOLD").update(queue="routing")
