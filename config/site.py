@@ -123,7 +123,7 @@ _WAITING: tuple[tuple[str, str, str, dict[str, str], str, Callable[[], Any]], ..
     ("orders.view_webhookendpoint", "webhooks that fail or were given up",
      "admin:orders_webhookendpoint_changelist", {"health": "troubled"}, "warning",
      lambda: WebhookEndpoint.objects.filter(TROUBLED)),
-    ("config.view_job", "files waiting for your decision", "admin:config_job_changelist",
+    ("config.view_job", "files and bulk actions to decide about", "admin:config_job_changelist",
      {"state__exact": "preview"}, "warning",
      lambda: Job.objects.filter(state=Job.State.PREVIEW)),
 )  # fmt: skip

@@ -69,7 +69,9 @@ def count(who: str, limit: int) -> Rate | None:
     if not settings.RATE_LIMIT_URL or time.monotonic() < _away_until:
         return None
     try:
-        used, left = _script(settings.RATE_LIMIT_URL)(keys=[f"rate:{who}"], args=[int(WINDOW * 1000)])
+        used, left = _script(settings.RATE_LIMIT_URL)(
+            keys=[f"rate:{who}"], args=[int(WINDOW * 1000)]
+        )
     except redis.RedisError as error:
         log.warning("rate limits are not counted: %s", error)
         _away_until = time.monotonic() + SILENCE

@@ -108,9 +108,11 @@ def suggested_tags() -> list[str]:
         return [tag for (tag,) in cursor.fetchall()]
 
 
-def of(order: Order) -> dict[str, Any]:
-    """Notes and files of an order, newest first, for its page."""
+def of(order: Order, *, user: Any) -> dict[str, list[Any]]:
+    """Notes and files of an order that this person may see, newest first, for its page."""
+    may = user.has_perm
     return {
-        "notes": list(order.notes.order_by("-id")),
-        "attachments": list(order.attachments.order_by("-id")),
-    }
+        "notes": list(order.notes.order_by("-id")) if may("orders.view_ordernote") else [],
+        "attachments": list(order.attachments.order_by("-id"))
+        if may("orders.view_attachment") else [],
+    }  # fmt: skip

@@ -52,7 +52,7 @@ def context(order: Order, *, user: AbstractBaseUser | AnonymousUser) -> dict[str
     )
     holds = list(order.holds.order_by("id"))
     messages = list(order.notifications.order_by("-id"))
-    remarks = notes.of(order)
+    remarks = notes.of(order, user=user)
     status = queries.fulfillment_status({piece.state for piece in slices})
     payment = queries.payment_status(order)
     return {
@@ -136,22 +136,25 @@ def _risk_level(risk: int | None) -> str:
     return "success" if not risk or risk < 30 else "warning" if risk < 70 else "danger"
 
 
+NEXT = {  # what waits in a queue -> what a person can do; the first that applies is shown
+    Allocation.Queue.UNFILLABLE:
+        "Some units found no stock point. Route again when there is stock, or cancel.",
+    Allocation.Queue.PICKUP_REFUSED:
+        "The pick-up store refused. Ask the customer, then cancel or route again.",
+    Allocation.Queue.BACKORDER:
+        "Some units wait for supply. They are sent on by themselves when it arrives.",
+    Allocation.Queue.ROUTING: "A worker routes it within seconds of its capture.",
+}  # fmt: skip
+
+
 def next_step(slices: Sequence[Allocation], holds: Sequence[Hold]) -> str:
     """What a person can do now, in one sentence; empty when nothing waits for a person."""
     if any(hold.state == Hold.State.OPEN for hold in holds):
         return "On hold: nothing it blocks goes on until somebody resolves it."
     if any(piece.cancel_quantity for piece in slices):
         return "A warehouse was asked to let go of some units and has not answered yet."
-    queues = {piece.queue for piece in slices if piece.queue}
-    if Allocation.Queue.UNFILLABLE in queues:
-        return "Some units found no stock point. Route again when there is stock, or cancel."
-    if Allocation.Queue.PICKUP_REFUSED in queues:
-        return "The pick-up store refused. Ask the customer, then cancel or route again."
-    if Allocation.Queue.BACKORDER in queues:
-        return "Some units wait for supply. They are sent on by themselves when it arrives."
-    if Allocation.Queue.ROUTING in queues:
-        return "A worker routes it within seconds of its capture."
-    return ""
+    queues = {piece.queue for piece in slices}
+    return next((words for queue, words in NEXT.items() if queue in queues), "")
 
 
 def can(order: Order) -> set[str]:

@@ -198,7 +198,7 @@ def _noted(data: Data, known: _Known) -> str:
 
 def _attached(data: Data, known: _Known) -> str:
     file = known.files.get(data.get("attachment", 0))
-    return f"Attached {file.name}" if file else "Attached a file, deleted since"
+    return f"Attached {file.name}" if file else "Attached a file"
 
 
 def _tagged(data: Data, known: _Known) -> str:

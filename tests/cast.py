@@ -111,6 +111,7 @@ def _location(  # noqa: PLR0917  (the columns of PLACES)
     return Location.objects.create(
         code=code, name=f"{city} {kind}", kind=kind, is_central=central, city=city,
         country=country, lat=lat, lng=lng, timezone=tz, can_pickup=kind == "store",
+        can_ship_to_store=kind == "store",
         handling_order=Decimal("1.00" if kind == "warehouse" else "2.00"),
         handling_line=Decimal("0.30" if kind == "warehouse" else "0.80"),
     )  # fmt: skip

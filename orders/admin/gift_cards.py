@@ -45,6 +45,7 @@ class CardEntryInline(ReadOnlyTabularInline):
     readonly_fields = fields
     ordering = ("id",)
     verbose_name_plural = "changes of the balance"
+    hide_title = True
 
     @display(description="amount")
     def amount_(self, entry: GiftCardEntry) -> str:
@@ -66,7 +67,7 @@ class GiftCardAdmin(ReadOnlyAdmin):
     list_display = ("ending_", "balance_", "state_", "expires", "created")
     list_filter = ("active", "currency")
     search_fields = ("=ending", "bought_with__order__external_id")
-    search_help_text = "the last four characters of the code, or the order that bought it"
+    search_help_text = "the last four characters, or the order"
     ordering = ("-id",)
     empty_words = "No gift card was issued. Issue one here, or let a channel register what it sold."
     fields = ("ending_", "balance_", "state_", "bought", "expires", "created")

@@ -67,6 +67,7 @@ class EntryInline(ReadOnlyTabularInline):
     readonly_fields = fields
     ordering = ("id",)
     verbose_name_plural = "ledger"
+    hide_title = True
 
     @display(description="state")
     def state_(self, entry: PaymentEntry) -> SafeString:

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
@@ -111,8 +112,9 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEndpoint]:
-        pending = Count("deliveries", filter=Q(deliveries__state=State.PENDING))
-        return super().get_queryset(request).annotate(pending=pending)
+        waiting = WebhookDelivery.objects.filter(endpoint=OuterRef("pk"), state=State.PENDING)
+        count = waiting.order_by().values("endpoint").annotate(n=Count("pk")).values("n")
+        return super().get_queryset(request).annotate(pending=Coalesce(Subquery(count), 0))
 
     def quick_tabs(self, request: HttpRequest) -> list[Tabs]:
         troubled = WebhookEndpoint.objects.filter(endpoints.TROUBLED).count()
@@ -333,7 +335,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
         if delivery.last_at is None:
             return delivery.answer or "-"
         parts = [str(delivery.status or ""), delivery.answer[:80], f"{delivery.milliseconds} ms"]
-        return " ".join(part for part in parts if part)
+        return ", ".join(part for part in parts if part)
 
     @display(description="tries", ordering="attempts")
     def tries(self, delivery: WebhookDelivery) -> int:
@@ -350,7 +352,8 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     @display(description="message")
     def body(self, delivery: WebhookDelivery) -> SafeString:
         return format_html(
-            '<pre class="whitespace-pre-wrap break-all">{}</pre>', message.body(delivery).decode()
+            '<pre style="white-space: pre-wrap; overflow-wrap: anywhere">{}</pre>',
+            message.body(delivery).decode(),
         )
 
     @action(description="Send again", permissions=["handle"])

@@ -142,26 +142,32 @@ def named_places(orders: Iterable[Mapping[str, Any]]) -> dict[str, Location]:
 
 
 def check_places(order: Mapping[str, Any], places: Mapping[str, Location]) -> None:
-    """Raises Refused for a stock point that is unknown, or has no pick-up where that is asked."""
+    """Raises Refused for a stock point that is unknown, or cannot hand out what goes there."""
     problems = [
-        Problem(pointer, "unknown_location", f"{code!r} is not a stock point{words}")
-        for code, pointer, words in _named(order)
-        if code not in places or (words and not places[code].can_pickup)
+        Problem(pointer, "unknown_location", f"{code!r} is not a stock point{MUST[need]}")
+        for code, pointer, need in _named(order)
+        if code not in places or (need and not getattr(places[code], need))
     ]
     if problems:
         raise Refused(problems)
 
 
+MUST = {"": "", "can_pickup": " with pick-up", "can_ship_to_store": " that parcels are sent to"}
+NEEDS = {
+    Order.Delivery.PICKUP: "can_pickup",
+    Order.Delivery.SHIP_TO_STORE: "can_ship_to_store",
+}
+
+
 def _named(order: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """(code, pointer, what it must have) of the stock points an order names."""
-    pickup = " with pick-up"
-    found = [(order["delivery"]["location"], "/delivery/location", pickup)]
-    if order["delivery"]["method"] == Order.Delivery.SHIP:
-        found = []
-    found += [
-        (group["location"], f"/deliveries/{i}/location", pickup)
-        for i, group in enumerate(order.get("deliveries", ()))
-        if group["method"] != Order.Delivery.SHIP
+    """(code, pointer, what it must be able to do) of the stock points an order names."""
+    named = [("/delivery", order["delivery"])]
+    named += [(f"/deliveries/{i}", group) for i, group in enumerate(order.get("deliveries", ()))]
+    found = [
+        (to["location"], f"{pointer}/location", NEEDS[to["method"]])
+        for pointer, to in named
+        if to["method"] in NEEDS
     ]
-    found.append((order.get("sold_at"), "/sold_at", ""))
-    return [(code, pointer, words) for code, pointer, words in found if code]
+    if order.get("sold_at"):
+        found.append((order["sold_at"], "/sold_at", ""))
+    return found
