@@ -51,8 +51,9 @@ class Strict(serializers.Serializer):
     @cached_property
     def _steps(self) -> list[tuple[str, serializers.Field, Callable[[Any], Any] | None]]:
         return [
-            (one.field_name, one, getattr(self, f"validate_{one.field_name}", None))
-            for one in self._writable_fields
+            (name, one, getattr(self, f"validate_{name}", None))
+            for name, one in self.fields.items()
+            if not one.read_only
         ]
 
 

@@ -43,7 +43,7 @@ class BulkRow(serializers.Serializer):
     external_id = serializers.CharField(allow_null=True)
     outcome = serializers.ChoiceField(["created", "same", "differs", "refused"])
     order = OrderAnswer(allow_null=True)
-    errors = BulkProblem(many=True)
+    errors = BulkProblem(many=True)  # type: ignore[assignment]  # fields leave the class
 
 
 class BulkAnswer(serializers.Serializer):
