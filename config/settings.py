@@ -260,9 +260,7 @@ REST_FRAMEWORK = {
     "DATETIME_FORMAT": "iso-8601",
 }
 # Requests are counted in a Valkey or Redis: the broker's, unless that is something else.
-RATE_LIMIT_URL = env(
-    "RATE_LIMIT_URL", default=BROKER_URL if BROKER_URL.startswith("redis") else ""
-)
+RATE_LIMIT_URL = env("RATE_LIMIT_URL", default=BROKER_URL if BROKER_URL.startswith("redis") else "")
 API_RATE_PER_MINUTE = env.int("API_RATE_PER_MINUTE", 60_000)  # of a key without a rate of its own
 API_STRANGERS_PER_MINUTE = env.int("API_STRANGERS_PER_MINUTE", 120)  # refused calls of an address
 SPECTACULAR_SETTINGS = {

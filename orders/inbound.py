@@ -118,6 +118,12 @@ def withdrawn(channel: SalesChannel, external_id: str, *, actor: str) -> int:
     return rows.update(state=State.DISMISSED, **_forgotten(actor))
 
 
+def was_withdrawn(channel: SalesChannel, external_id: str, *, actor: str) -> bool:
+    """Whether the channel canceled an order before it could be taken."""
+    rows = InboundOrder.objects.filter(channel=channel, external_id=external_id)
+    return rows.filter(state=State.DISMISSED, resolved_by=actor[:100]).exists()
+
+
 # --- what people decide --------------------------------------------------------------------------
 
 
@@ -222,11 +228,12 @@ def _in_words() -> Iterator[None]:
 
 
 def seen(order_id: int, payload: Mapping[str, Any]) -> None:
-    """Note the channel's own time of what was looked at, so that older documents are old news."""
+    """Note the channel's own time and words of what was looked at: older documents are old news,
+    and the same words say nothing new."""
     at = payload.get("changed_at")
     if at is not None:
-        newer = Order.objects.filter(pk=order_id).exclude(channel_changed_at__gte=at)
-        newer.update(channel_changed_at=at)
+        newer = Order.objects.filter(pk=order_id).exclude(channel_changed_at__gt=at)
+        newer.update(channel_changed_at=at, payload_hash=capture.payload_hash(payload))
 
 
 # --- rows ----------------------------------------------------------------------------------------

@@ -36,6 +36,14 @@ urlpatterns = [
     path("gift-cards", gift_cards.GiftCardsView.as_view()),
     path("gift-cards/balance", gift_cards.GiftCardBalanceView.as_view()),
     path("shopify/<slug:channel_code>/orders-create", shopify.ShopifyOrderView.as_view()),
+    *[
+        path(
+            f"shopify/<slug:channel_code>/{topic.replace('/', '-')}",
+            shopify.ShopifyNewsView.as_view(topic=topic),
+        )
+        for topic in ("orders/updated", "orders/edited", "orders/cancelled", "refunds/create")
+    ],
+    path("shopify/<slug:channel_code>/webhooks", shopify.ShopifyTopicView.as_view()),
     path("webhooks", webhooks.EndpointsView.as_view()),
     path("webhooks/<int:pk>", webhooks.EndpointView.as_view()),
     path("webhooks/<int:pk>/rotate", webhooks.RotateView.as_view()),

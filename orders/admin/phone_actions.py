@@ -14,8 +14,9 @@ class PhoneActions:
 
     admin_site: Any
 
-    @action(
-        description="New order", permissions=["orders.add_order"], url_path="new", icon="add_call"
-    )
+    def has_place_order_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("orders.add_order")  # type: ignore[union-attr]
+
+    @action(description="New order", permissions=["place_order"], url_path="new", icon="add_call")
     def new_order(self, request: HttpRequest) -> HttpResponse:
         return views.page(request, site=self.admin_site, order_page=order_page)

@@ -71,7 +71,13 @@ class RemarkActions:
         answer["Content-Security-Policy"] = "sandbox"
         return answer
 
-    @action(description="Write a note", permissions=["orders.add_ordernote"], url_path="note")
+    def has_write_note_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("orders.add_ordernote")  # type: ignore[union-attr]
+
+    def has_attach_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("orders.add_attachment")  # type: ignore[union-attr]
+
+    @action(description="Write a note", permissions=["write_note"], url_path="note")
     def write_note(self, request: HttpRequest, object_id: int) -> HttpResponse:
         order = found(Order, object_id)
 
@@ -83,7 +89,7 @@ class RemarkActions:
             request, order, f"Note on {order}", NoteForm, effect, submit="Write the note"
         )
 
-    @action(description="Attach a file", permissions=["orders.add_attachment"], url_path="attach")
+    @action(description="Attach a file", permissions=["attach"], url_path="attach")
     def attach_file(self, request: HttpRequest, object_id: int) -> HttpResponse:
         order = found(Order, object_id)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # connectors read models only through what they are given
 # code -> dotted path of the class. A code is kept in the database: it is never reused.
 CONNECTORS: dict[str, str] = {
     "custom_store": "orders.connectors.custom_store.CustomStore",
+    "shopify": "orders.connectors.shopify_admin.ShopifyAdmin",
 }
 
 

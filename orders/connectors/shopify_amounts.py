@@ -97,8 +97,8 @@ class Lines:
     reduced: bool = False
 
 
-def read_lines(order: Place, till: Till) -> Lines:
-    """Every line item; tips and removed lines are set apart."""
+def read_lines(order: Place, till: Till, *, known: bool = False) -> Lines:
+    """Every line item; tips and removed lines are set apart. `known`: units may have been sent."""
     found = Lines()
     for place in order.at("line_items").each():
         if place.has("tip_payment_gateway"):
@@ -109,7 +109,7 @@ def read_lines(order: Place, till: Till) -> Lines:
         if line.quantity == 0 and line.ordered:
             found.removed.append(line.sku or line.external_id)
             continue
-        _check(line)
+        _check(line, known=known)
         _shrink(line, till.currency)
         found.kept.append(line)
     if not found.kept:
@@ -159,7 +159,7 @@ def _duty(duty: Place, till: Till) -> Decimal:
     return found or ZERO
 
 
-def _check(line: Line) -> None:
+def _check(line: Line, *, known: bool) -> None:
     place = line.place
     if not line.quantity and not place.at("quantity").value:
         place.at("quantity").note("must be at least 1")
@@ -167,7 +167,7 @@ def _check(line: Line) -> None:
         place.at("current_quantity").note(f"is more than the {line.ordered} ordered")
     if not line.sku and isinstance(place.at("sku").value, str | None):
         place.at("sku").note(f"is empty: {_what(place)} cannot be found in the catalog without it")
-    if line.ships:
+    if line.ships and not known:
         _check_not_sent(line)
 
 

@@ -41,12 +41,16 @@ def verify(body: bytes, header: str, secret: str) -> bool:
 
 
 def order_from_webhook(
-    payload: Mapping[str, Any], *, pickup_locations: Mapping[str, str] | None = None
+    payload: Mapping[str, Any],
+    *,
+    pickup_locations: Mapping[str, str] | None = None,
+    known: bool = False,
 ) -> dict[str, Any]:
     """The canonical order payload of a Shopify order document.
 
     `pickup_locations` translates Shopify's location names (or a pick-up app's ids) to our stock
-    point codes; a name that is not in it is passed on as the code.
+    point codes; a name that is not in it is passed on as the code. `known`: the order is ours
+    already, so what was sent, paid back or canceled of it is no reason to refuse the document.
 
     Raises CannotMap with the path and reason of everything that cannot be mapped.
     """
@@ -56,9 +60,10 @@ def order_from_webhook(
         problems.add("", payload, "an order must be a JSON object")
         problems.raise_if_any()
     external_id = order.at("id").identifier()
-    _refuse_closed(order)
+    if not known:
+        _refuse_closed(order)
     till = Till(_currency(order))
-    lines = read_lines(order, till)
+    lines = read_lines(order, till, known=known)
     totals = add_up(order, till, lines)
     delivery, address = _delivery(order, lines, pickup_locations or {})
     mapped = {
@@ -73,10 +78,11 @@ def order_from_webhook(
         "delivery": delivery,
         "line_items": [_line_item(line, till.currency) for line in lines.kept],
         **_figures(totals, till.currency),
-        "payments": _payments(order, till, lines, totals),
+        "payments": _payments(order, till, lines, totals, known=known),
         "tags": shopify.tags(order.at("tags").text())[0],
         "note": shopify.note(order.at("note").text())[0],
         "metadata": _metadata(order, lines, totals),
+        "changed_at": changed_at(payload),
     }
     problems.raise_if_any(source_id=order.at("name").text() or external_id)
     return mapped
@@ -118,6 +124,12 @@ def _placed_at(order: Place) -> str:
     elif found is not None and found.tzinfo is None:
         place.note("has no time zone")
     return found.isoformat() if found else ""
+
+
+def changed_at(document: Mapping[str, Any]) -> str | None:
+    """When the shop last changed it, by its own clock; None when it does not say."""
+    found = values.moment(Place(document, "", Problems()).at("updated_at").remark())
+    return found.isoformat() if found and found.tzinfo else None
 
 
 def _full_name(person: Place) -> str:
@@ -230,12 +242,14 @@ def _figures(totals: Totals, currency: str) -> dict[str, str]:
     return {name: values.plain(amount, currency) for name, amount in figures.items()}
 
 
-def _payments(order: Place, till: Till, lines: Lines, totals: Totals) -> list[dict[str, str]]:
+def _payments(
+    order: Place, till: Till, lines: Lines, totals: Totals, *, known: bool
+) -> list[dict[str, str]]:
     status = _status(order)
     outstanding = till.read_if_any(order, "total_outstanding", signed=True)
     if outstanding is None and status == "partially_paid" and till.clean:
         order.at("total_outstanding").note("is missing, so the amount paid is not known")
-    if status == "partially_refunded" and not lines.reduced:
+    if status == "partially_refunded" and not lines.reduced and not known:
         order.at("financial_status").note(
             "money was refunded for no line, so what was kept is not known"
         )
@@ -245,8 +259,13 @@ def _payments(order: Place, till: Till, lines: Lines, totals: Totals) -> list[di
         total=totals.total,
         paid=totals.total - (outstanding or ZERO),
         method=" + ".join(order.at("payment_gateway_names").texts()),
-        reference=f"shopify-{order.at('id').identifier()}",
+        reference=payment_reference(order.at("id").identifier()),
     )
+
+
+def payment_reference(external_id: str) -> str:
+    """What the one payment is called that stands for all of an order's gateways."""
+    return f"shopify-{external_id}"
 
 
 def _metadata(order: Place, lines: Lines, totals: Totals) -> dict[str, Any]:

@@ -4,8 +4,7 @@ from django.db import connection
 
 BATCH = 50_000
 
-# Order n is `base + n` in every table; products are taken in turn. Triggers and foreign keys are
-# switched off for it (`session_replication_role`), which only an embedded server's owner may do.
+# Order n is `base + n` in every table; products are taken in turn.
 _FILL = """
 WITH product AS MATERIALIZED (
     SELECT id, sku, name, row_number() OVER (ORDER BY id) - 1 AS place FROM inventory_product
@@ -75,7 +74,7 @@ _SEQUENCES = ("orders_customer", "orders_order", "orders_orderline", "orders_all
 def fill(orders: int) -> None:
     """Make delivered orders until there are so many in all: two lines each, paid and closed."""
     with connection.cursor() as cursor:
-        cursor.execute("SET statement_timeout = 0; SET session_replication_role = replica")
+        cursor.execute("SET statement_timeout = 0")
         cursor.execute("SET synchronous_commit = off")
         cursor.execute("SELECT count(*) FROM orders_order")
         there = cursor.fetchone()[0]
@@ -86,7 +85,7 @@ def fill(orders: int) -> None:
         for table in _SEQUENCES:
             cursor.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id))"
                            f" FROM {table}")  # fmt: skip
-        cursor.execute("RESET session_replication_role; RESET synchronous_commit")
+        cursor.execute("RESET synchronous_commit")
         cursor.execute("VACUUM ANALYZE")
         cursor.execute("RESET statement_timeout")
 

@@ -61,8 +61,8 @@ def settle() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_orders_survive_everybody_at_once(live_company, settings):
     settings.EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
-    keys = {"web": live_company.web_key,
-            "locations": {c: live_company.location_key(c) for c in live_company.locations}}  # fmt: skip
+    places = {code: live_company.location_key(code) for code in live_company.locations}
+    keys = {"web": live_company.web_key, "locations": places}
     victims = deadlocks()
     said = deal(keys)
     settle()
@@ -71,7 +71,7 @@ def test_orders_survive_everybody_at_once(live_company, settings):
     assert deadlocks() == victims
     found = {name: rows for name, rows in violations().items() if rows}
     assert not found, (seen, found)
-    assert Order.objects.count() <= 25
-    for kind in ("orders 201", "bulk 200", "cancel 200", "changes 200", "events 200", "ship 200"):
+    assert Order.objects.count() <= 15
+    for kind in ("bulk 200", "cancel 200", "changes 201", "holds 201", "events 200", "ship 200"):
         assert seen[kind], f"the storm never saw {kind}: {seen}"
     assert Client().get("/readyz").status_code == 200

@@ -89,6 +89,7 @@ def test_a_plain_order_is_mapped_field_by_field():
         ],
         "tags": ["web", "first-order"],
         "note": "",
+        "changed_at": "2026-11-16T18:42:10+01:00",
     }
     assert metadata["name"] == "#1071"
     assert metadata["payment_gateways"] == ["shopify_payments"]
