@@ -59,10 +59,15 @@ def _rest(payment: Payment) -> Decimal:
 
 
 def _kept(order: Order) -> Decimal:
-    """What was captured and is still with the shop."""
-    held = F("captured") + F("capturing") - F("refunded") - F("charged_back")
-    found: Decimal | None = order.payments.aggregate(s=Sum(held))["s"]
-    return found or NOTHING
+    """What the shop has of the customer's money, as far as it told: what only we noted as going
+    back may still be with it."""
+    held = F("captured") + F("capturing") - F("charged_back")
+    found: Decimal = order.payments.aggregate(s=Sum(held))["s"] or NOTHING
+    back = PaymentEntry.objects.filter(payment__order=order, kind=K.REFUND, state="done")
+    told_of: Decimal = (
+        back.exclude(provider_reference="").aggregate(s=Sum("amount"))["s"] or NOTHING
+    )
+    return found - told_of
 
 
 def _tell(

@@ -155,7 +155,7 @@ def edited(channel: SalesChannel, document: Document) -> Heard:
         polling.run_now(link, cause=f"edit {_id(edit, 'id')}")
     order = _order(channel, _id(edit, "order_id"))
     words = "the shop is asked for it" if links else "orders/updated brings the order as it is now"
-    return Heard("nothing", words, order and order.pk)
+    return Heard("nothing", words, order.pk if order else None)
 
 
 def _is_over(document: Document) -> bool:
@@ -230,7 +230,14 @@ def canceled(channel: SalesChannel, document: Document) -> Heard:
         problem = Problem("/", error.code, f"canceled at the shop, but: {error}")
         return _keep(channel, document, Kind.DIFFERS, [problem], order=order.pk)
     inbound.withdrawn(channel, number, actor=SHOP)
+    _seen_at(order, shopify_webhook.changed_at(document))
     return Heard("canceled", OUTCOMES["canceled"], order.pk)
+
+
+def _seen_at(order: Order, at: str | None) -> None:
+    if at is not None:
+        rows = Order.objects.filter(pk=order.pk).exclude(channel_changed_at__gt=at)
+        rows.update(channel_changed_at=at)
 
 
 def _canceled_before(channel: SalesChannel, document: Document, number: str) -> Heard:
@@ -245,20 +252,22 @@ def _canceled_before(channel: SalesChannel, document: Document, number: str) -> 
 
 
 def refunded(channel: SalesChannel, document: Document) -> Heard:
-    """Write down money that the shop gave back, and cancel the units it was given back for.
+    """Cancel the units that the shop took off, and write down the money that it gave back.
 
-    The money first: what is written down is not given back again when units are canceled.
+    The units first: what is too much without them is noted as going back, and recognized when it is
+    told. Money that goes back for no units is a gesture.
     """
     order = _order(channel, _id(document, "order_id"))
     if order is None:
         return Heard("nothing", "a refund of an order that is not ours")
-    problems = shopify_money.given_back(channel, order, document, actor=SHOP)
+    problems: list[Problem] = []
     units = 0
     if not _is_late(order, document.get("processed_at") or document.get("created_at")):
         try:
             units = _cancel_units(order, document)
         except cancellation.CannotCancel as error:
             problems.append(Problem("/refund_line_items", error.code, str(error)))
+    problems += shopify_money.given_back(channel, order, document, actor=SHOP)
     if problems:
         return _keep(channel, document, Kind.DIFFERS, problems, order=order.pk)
     words = OUTCOMES["refunded"] if units or document.get("transactions") else OUTCOMES["known"]

@@ -43,7 +43,10 @@ ORDER = f"""query MaestroOrder($id: ID!, $lines: Int!, $after: String) {{
     displayFinancialStatus displayFulfillmentStatus
     {" ".join(f"{name} {_MONEY}" for name in _TOTALS)}
     customAttributes {{ key value }}
-    customer {{ firstName lastName }}
+    customer {{
+      firstName lastName
+      defaultEmailAddress {{ emailAddress }} defaultPhoneNumber {{ phoneNumber }}
+    }}
     billingAddress {_ADDRESS}
     shippingAddress {_ADDRESS}
     shippingLines(first: 20) {{ nodes {{
@@ -139,7 +142,7 @@ def as_document(order: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) ->
         "tags": ", ".join(order.get("tags") or []),
         "discount_codes": [{"code": code} for code in order.get("discountCodes") or []],
         "note_attributes": _pairs(order),
-        "customer": _names(order.get("customer")),
+        "customer": _customer(order.get("customer")),
         "billing_address": _address(order.get("billingAddress")),
         "shipping_address": _address(order.get("shippingAddress")),
         "shipping_lines": [_shipping(line) for line in _nodes(order, "shippingLines")],
@@ -184,10 +187,14 @@ def _pairs(place: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _names(customer: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _customer(customer: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if customer is None:
         return None
-    return {"first_name": customer.get("firstName"), "last_name": customer.get("lastName")}
+    return {
+        "first_name": customer.get("firstName"), "last_name": customer.get("lastName"),
+        "email": (customer.get("defaultEmailAddress") or {}).get("emailAddress"),
+        "phone": (customer.get("defaultPhoneNumber") or {}).get("phoneNumber"),
+    }  # fmt: skip
 
 
 def _address(address: Mapping[str, Any] | None) -> dict[str, Any] | None:

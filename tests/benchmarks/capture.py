@@ -3,6 +3,7 @@
 import http.client
 import json
 import multiprocessing
+import os
 import statistics
 import subprocess
 import sys
@@ -87,7 +88,8 @@ def _statements(key: str, skus: list[str]) -> float:
 def _serve() -> subprocess.Popen:
     server = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "config.wsgi", "-b", f"127.0.0.1:{PORT}", "-w", "2",
-         "-k", "gthread", "--threads", "4", "--log-level", "warning"]
+         "-k", "gthread", "--threads", "4", "--log-level", "warning"],
+        env={**os.environ, "MALLOC_ARENA_MAX": "2"},
     )  # fmt: skip
     for _ in range(200):
         try:

@@ -1,11 +1,17 @@
-"""The mail server of a test."""
+"""The mail server of a test, and a channel that is a Shopify shop."""
 
 import logging
 import socket
 
 import pytest
 
+from inventory import ledger
+from inventory.models import Product
+from orders.models import SalesChannel
+from tests.orders.connectors import samples
 from tests.orders.post_office import PostOffice
+
+SECRET = "shpss_0123456789abcdef"  # signs the webhooks of the Shopify shop
 
 
 @pytest.fixture
@@ -20,3 +26,21 @@ def post(settings):
     office.open()
     yield office
     office.close()
+
+
+@pytest.fixture
+def shopify(company) -> SalesChannel:
+    """The web channel as a Shopify shop that sells what the samples hold."""
+    for name in samples.WEBHOOKS:
+        for line in samples.webhook(name)["line_items"]:
+            if line.get("sku"):
+                Product.objects.get_or_create(sku=line["sku"], defaults={"name": line["name"]})
+    stores = [company.locations["LYON"], company.locations["PARIS"]]
+    entries = [
+        ledger.Entry(product, store.pk, "opening", on_hand=50)
+        for product in Product.objects.values_list("pk", flat=True)
+        for store in stores
+    ]
+    ledger.post(entries, actor="test")
+    SalesChannel.objects.update(shopify_secret=SECRET)
+    return SalesChannel.objects.get()

@@ -9,6 +9,7 @@ import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -27,6 +28,7 @@ class Shop:
     on_hold: set[int] = field(default_factory=set)
     stock: dict[str, int | None] = field(default_factory=dict)  # by SKU of what it sells
     keys: dict[str, str] = field(default_factory=dict)  # idempotency keys and what came with them
+    done: set[str] = field(default_factory=set)  # of these keys
     asked: list[tuple[str, Node]] = field(default_factory=list)
     versions: set[str] = field(default_factory=set)
     throttled: int = 0  # how many answers to come say THROTTLED
@@ -72,7 +74,10 @@ class Shop:
         every = found["lineItems"]["nodes"]
         found["lineItems"] = {
             "nodes": every[start : start + lines],
-            "pageInfo": {"hasNextPage": len(every) > start + lines, "endCursor": f"{start + lines}"},
+            "pageInfo": {
+                "hasNextPage": len(every) > start + lines,
+                "endCursor": f"{start + lines}",
+            },
         }
         return {"order": found}
 
@@ -114,7 +119,9 @@ class Shop:
              "lineItem": {"id": f"gid://shopify/LineItem/{_number(row['id'])}"}}
             for row in group["fulfillmentOrderLineItems"]
         ]  # fmt: skip
-        wrong = [r for r in rows if r["quantity"] > self.remaining(number, _number(r["lineItem"]["id"]))]
+        wrong = [
+            r for r in rows if r["quantity"] > self.remaining(number, _number(r["lineItem"]["id"]))
+        ]
         if wrong or number in self.on_hold:
             error = {"field": ["fulfillment"], "message": "Invalid fulfillment order line item."}
             return {"fulfillmentCreate": {"fulfillment": None, "userErrors": [error]}}
@@ -151,8 +158,6 @@ class Shop:
         self.done.add(key or "")
         return {"inventorySetQuantities": {"userErrors": []}}
 
-    done: set[str] = field(default_factory=set)
-
 
 # --- an order as GraphQL tells it ----------------------------------------------------------------
 
@@ -182,15 +187,22 @@ def node(document: Mapping[str, Any]) -> Node:
         "totalTipReceivedSet": _plain(o["total_tip_received"], o["currency"]),
         "totalOutstandingSet": _plain(o["total_outstanding"], o["currency"]),
         "customAttributes": _attributes(o["note_attributes"]),
-        "customer": o["customer"] and {"firstName": o["customer"]["first_name"],
-                                       "lastName": o["customer"]["last_name"]},
+        "customer": _customer(o["customer"]),
         "billingAddress": _address(o["billing_address"]),
         "shippingAddress": _address(o["shipping_address"]),
         "shippingLines": {"nodes": [
-            {"title": s["title"], "code": s["code"], "deliveryCategory": s["delivery_category"],
-             "isRemoved": s["is_removed"], "originalPriceSet": _bag(s, "price"), **_parts(s)}
+            {"title": s["title"], "code": s["code"], "deliveryCategory": s.get("delivery_category"),
+             "isRemoved": s.get("is_removed", False), "originalPriceSet": _bag(s, "price"), **_parts(s)}
             for s in o["shipping_lines"]]},
         "lineItems": {"nodes": [_line(line) for line in o["line_items"]]},
+    }  # fmt: skip
+
+
+def _customer(customer: Mapping[str, Any] | None) -> Node | None:
+    return customer and {
+        "firstName": customer["first_name"], "lastName": customer["last_name"],
+        "defaultEmailAddress": customer["email"] and {"emailAddress": customer["email"]},
+        "defaultPhoneNumber": customer["phone"] and {"phoneNumber": customer["phone"]},
     }  # fmt: skip
 
 
@@ -251,8 +263,6 @@ def _place(document: Mapping[str, Any]) -> list[Any]:
 
 
 def _instant(text: str) -> float:
-    from datetime import datetime
-
     return datetime.fromisoformat(text).timestamp()
 
 
@@ -264,7 +274,7 @@ def _number(gid: str) -> int:
 
 
 def _selection(words: list[str], at: int) -> tuple[dict[str, Any], int]:
-    """The fields between the brace at `at` and its partner; arguments and directives are skipped."""
+    """The fields between the brace at `at` and its partner; arguments, directives are skipped."""
     found: dict[str, Any] = {}
     name, at = "", at + 1
     while words[at] != "}":
@@ -326,8 +336,14 @@ def _handler(shop: Shop) -> type[BaseHTTPRequestHandler]:
         def _answer(self, body: Node) -> None:
             if shop.throttled:
                 shop.throttled -= 1
-                cost = {"requestedQueryCost": 101, "throttleStatus": {
-                    "maximumAvailable": 2000, "currentlyAvailable": 100, "restoreRate": 1000}}
+                cost = {
+                    "requestedQueryCost": 101,
+                    "throttleStatus": {
+                        "maximumAvailable": 2000,
+                        "currentlyAvailable": 100,
+                        "restoreRate": 1000,
+                    },
+                }
                 error = {"message": "Throttled", "extensions": {"code": "THROTTLED"}}
                 self._say(200, {"errors": [error], "extensions": {"cost": cost}})
                 return
