@@ -113,8 +113,9 @@ def read_body(stream: Any, *, limit: int = MAX_BODY_BYTES) -> bytes:
     return body
 
 
-def parse_json(body: bytes) -> Any:
-    """Parse strictly; raises ParseError with words, and Problems naming a bad text."""
+def parse_json(body: bytes, *, any_text: bool = False) -> Any:
+    """Parse strictly; raises ParseError with words, and, unless `any_text` is wanted, Problems
+    naming a text that cannot be stored."""
     try:
         value = json.loads(
             body.decode("utf-8"),
@@ -132,7 +133,7 @@ def parse_json(body: bytes) -> Any:
         raise ParseError("The body has a whole number of thousands of digits.") from None
     if _depth_over(body):
         _check_depth(value)
-    if _MAYBE_FORBIDDEN.search(body):  # it can stand in JSON only as an escape
+    if not any_text and _MAYBE_FORBIDDEN.search(body):  # it can stand in JSON only as an escape
         check_texts(value)
     return value
 

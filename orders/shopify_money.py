@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import F, Sum
 from django.utils import timezone
 
+from orders import lifecycle
 from orders.connectors import values
 from orders.connectors.shopify_webhook import payment_reference
 from orders.models import Order, Payment, PaymentEntry, SalesChannel
@@ -111,18 +112,18 @@ def _went_back(channel: SalesChannel, order: Order, row: Mapping[str, Any], *, a
         words = f"it is in {row.get('currency')}, the order in {order.currency}"
         raise NotTrue("currency", "invalid", words)
     at = values.moment(str(row.get("processed_at") or row.get("created_at") or ""))
-    payment = order.payments.filter(reference=payment_reference(order.external_id)).first()
-    entries = PaymentEntry.objects.filter(payment__order=order, kind=K.REFUND)
-    if entries.filter(provider_reference__startswith=_name(row, 0)).exists():
-        return  # told before
-    ours = [] if payment is None else _unconfirmed(payment, amount)
-    parts = [*ours, amount - sum(ours, NOTHING)]
+    told_of = PaymentEntry.objects.filter(
+        payment__order=order, kind=K.REFUND, provider_reference__startswith=_name(row, 0)
+    )
     with transaction.atomic():
-        for n, part in enumerate(part for part in parts if part):
+        lifecycle.lock(order.pk)
+        if told_of.exists():
+            return
+        for n, (payment, part) in enumerate(_parts(order, amount)):
             news = News(
-                order=order.external_id, payment=payment_reference(order.external_id),
-                kind=K.REFUND, amount=part, at=at if at and at.tzinfo else timezone.now(),
-                provider_reference=_name(row, n), reason="given back by the shop",
+                order=order.external_id, payment=payment, kind=K.REFUND, amount=part,
+                at=at if at and at.tzinfo else timezone.now(), provider_reference=_name(row, n),
+                reason="given back by the shop",
             )  # fmt: skip
             told.tell(channel, news, actor=actor)
 
@@ -132,21 +133,36 @@ def _name(row: Mapping[str, Any], n: int) -> str:
     return f"{row['id']}/{n or ''}"[:80]
 
 
-def _unconfirmed(payment: Payment, amount: Decimal) -> list[Decimal]:
-    """Amounts we noted as gone back and the shop did not tell of yet, as far as it is this much.
+def _parts(order: Order, amount: Decimal) -> list[tuple[str, Decimal]]:
+    """Amounts by payment that a refund consists of: first what we noted as going back and the shop
+    did not tell of yet, then what else went back, from the payments in their order.
 
     Raises NotTrue when we noted more than the shop gave back: which of the two is right, a person
     has to find out.
     """
-    rows = payment.entries.filter(
-        kind=K.REFUND, provider_reference="", state__in=("pending", "done")
+    parts, left = _unconfirmed(order, amount)
+    for payment in order.payments.order_by("id"):
+        part = min(left, payment.refundable)
+        if part > 0:
+            parts.append((payment.reference, part))
+            left -= part
+    if left:  # more than there is: told() says so
+        parts.append((payment_reference(order.external_id), left))
+    return parts
+
+
+def _unconfirmed(order: Order, amount: Decimal) -> tuple[list[tuple[str, Decimal]], Decimal]:
+    rows = PaymentEntry.objects.filter(
+        payment__order=order, kind=K.REFUND, provider_reference="", state__in=("pending", "done")
     ).order_by("id")
-    found, left = [], amount
-    for noted in rows.values_list("amount", flat=True):
-        if left and noted > left:
-            words = f"{in_words(noted, payment.currency)} were written down as given back, the "
+    found: list[tuple[str, Decimal]] = []
+    left = amount
+    for payment, noted in rows.values_list("payment__reference", "amount"):
+        if not left:
+            break
+        if noted > left:
+            words = f"{in_words(noted, order.currency)} were written down as given back, the "
             raise NotTrue("amount", "differs", words + "shop gave back less")
-        if left:
-            found.append(noted)
-            left -= noted
-    return found
+        found.append((payment, noted))
+        left -= noted
+    return found, left

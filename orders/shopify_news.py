@@ -323,8 +323,8 @@ def _rows(document: Document, name: str) -> list[Document]:
 
 
 def _id(document: Document, name: str) -> str:
-    value = document.get(name)
-    return str(value) if isinstance(value, int | str) else ""
+    text = str(document.get(name))
+    return text if text.isascii() and text.isdecimal() else ""
 
 
 def _order(channel: SalesChannel, number: str) -> Order | None:

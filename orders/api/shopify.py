@@ -58,7 +58,7 @@ class ShopifyView(APIView):
         secret = channel.shopify_secret if channel else ""
         if channel is None or not secret or not shopify_webhook.verify(body, signature, secret):
             raise AuthenticationFailed("The signature does not fit this shop's secret.")
-        document = parse_json(body)
+        document = parse_json(body, any_text=True)  # what cannot be stored is kept without it
         if not isinstance(document, dict):
             rows = [("/", "cannot_map", "the body must be a JSON object")]
             raise Problems("cannot_map", rows, status_code=422)

@@ -16,7 +16,7 @@ from orders import capture, offer, search
 from orders.models import Order, OrderContact, SalesChannel
 from orders.money import in_words, rounded
 from orders.payload import validated
-from orders.phone.forms import CARD, COD
+from orders.phone.forms import CARD, LATER
 
 SOURCE = "phone"
 FOUND = 8
@@ -232,15 +232,20 @@ def _payload(
         ],
         "discount_total": str(amounts.discount), "shipping_total": str(amounts.shipping),
         "total": str(amounts.total), "note": data["note"],
-        "payments": [_payment(data, amounts.total)] if amounts.total > 0 else [],
+        "payments": _payments(data, amounts.total),
     }  # fmt: skip
 
 
-def _payment(data: Mapping[str, Any], amount: Decimal) -> dict[str, Any]:
+def _payments(data: Mapping[str, Any], amount: Decimal) -> list[dict[str, Any]]:
+    """Who pays later has no payment yet: it is told when it comes (`payments/events`)."""
+    if amount <= 0 or data["payment"] == LATER:
+        return []
     paid = data["payment"] == CARD
-    method = {CARD: "card", COD: "cash on delivery"}.get(data["payment"], "later")
-    return {"reference": data["reference"] if paid else data["token"], "method": method,
-            "amount": str(amount), "state": "captured" if paid else "pending"}  # fmt: skip
+    return [
+        {"reference": data["reference"] if paid else data["token"], "amount": str(amount),
+         "method": "card" if paid else "cash on delivery",
+         "state": "captured" if paid else "pending"}
+    ]  # fmt: skip
 
 
 def _said(pointer: str, words: str, goods: Sequence[Line]) -> Said:

@@ -192,7 +192,8 @@ def node(document: Mapping[str, Any]) -> Node:
         "shippingAddress": _address(o["shipping_address"]),
         "shippingLines": {"nodes": [
             {"title": s["title"], "code": s["code"], "deliveryCategory": s.get("delivery_category"),
-             "isRemoved": s.get("is_removed", False), "originalPriceSet": _bag(s, "price"), **_parts(s)}
+             "isRemoved": s.get("is_removed", False), "originalPriceSet": _bag(s, "price"),
+             **_parts(s)}
             for s in o["shipping_lines"]]},
         "lineItems": {"nodes": [_line(line) for line in o["line_items"]]},
     }  # fmt: skip

@@ -155,8 +155,23 @@ def test_an_order_that_breaks_us_is_kept_and_answered(client, shopify, monkeypat
     assert row.problems[0]["code"] == "fault"
 
 
-def test_a_text_that_cannot_be_stored_is_400(client, shopify):
-    problem(knock(client, document("order_simple_eur.json", note="a\x00b")), 400)
+@pytest.mark.parametrize("wrong", ["a\x00b", "a\ud800b"])
+def test_a_text_that_cannot_be_stored_is_kept_without_what_is_wrong(client, shopify, wrong):
+    body = json.dumps(samples.changed("order_simple_eur.json", note=wrong)).encode()
+    row = kept(knock(client, body))
+    assert "/note" in [problem["pointer"] for problem in row.problems]
+    assert row.document["note"] in {"a\ufffdb", "a?b"}
+
+
+@pytest.mark.parametrize("topic", ["orders/updated", "orders/cancelled", "refunds/create"])
+def test_an_id_that_is_none_breaks_nothing(client, shopify, topic):
+    for wrong in ("a\x00b", None, {}, -1):
+        body = json.dumps({"id": wrong, "order_id": wrong, "cancel_reason": "\x00"}).encode()
+        answer = client.generic(
+            "POST", "/api/v1/shopify/web/webhooks", body, content_type="application/json",
+            headers={"X-Shopify-Hmac-Sha256": signed(body), "X-Shopify-Topic": topic},
+        )  # fmt: skip
+        assert answer.status_code in {200, 202}, answer.content
 
 
 @pytest.mark.parametrize(
