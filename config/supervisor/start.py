@@ -116,8 +116,8 @@ def _start(supervisor: Supervisor, pair: Pair, *, port: int) -> bool:
         found["EMAIL_URL"] = f"smtp://127.0.0.1:{mail_port}"
     found.setdefault("PUBLIC_URL", os.environ.get("PUBLIC_URL") or f"http://127.0.0.1:{port}")
     found.setdefault("OUTGOING_PRIVATE_ALLOWED", os.environ.get("OUTGOING_PRIVATE_ALLOWED", "true"))
-    # Threads that share two heaps give memory back that five hundred orders took for a moment.
-    found.setdefault("MALLOC_ARENA_MAX", os.environ.get("MALLOC_ARENA_MAX", "2"))
+    # Threads that share one heap use again what five hundred orders took for a moment.
+    found.setdefault("MALLOC_ARENA_MAX", os.environ.get("MALLOC_ARENA_MAX", "1"))
     supervisor.env = os.environ | found | {"PYTHONUNBUFFERED": "1"}
     embedded.publish(found, var=var)
     if not _prepare(supervisor, demo=demo):
