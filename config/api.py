@@ -343,11 +343,12 @@ def idempotent(request: Request, effect: Callable[[], Answer]) -> Response:
         if not _insert(row):
             return _replay(owner, key, digest)
         code, body = effect()
+        stored: Any = Jsonb(body)
         with connection.cursor() as cursor:  # written out: every order pays for it
             cursor.execute(
                 "UPDATE config_idempotencykey SET status = %s, body = %s"
                 " WHERE owner = %s AND key = %s",
-                [code, Jsonb(body), owner, key],
+                [code, stored, owner, key],
             )
     return Response(body, status=code)
 
