@@ -16,14 +16,19 @@ from inventory.waterfall import Facts, Incoming, Step
 from orders.models import Basket, ChannelStock, SalesChannel
 
 # Units promised in queues: slices that hold no claim, by the pool they are to be served from.
+# They are few among all that ever were, which PostgreSQL cannot know: it would join whole tables
+# of history. So each is looked up by itself (OFFSET 0 keeps a part of a query as it is written).
 WAITING = """
-SELECT c.pool_id, l.product_id, sum(a.quantity)::int AS units
+SELECT n.pool_id, n.product_id, sum(a.quantity)::int AS units
   FROM orders_allocation a
-  JOIN orders_orderline l ON l.id = a.line_id
-  JOIN orders_order o ON o.id = a.order_id
-  JOIN orders_saleschannel c ON c.id = o.channel_id
- WHERE a.state = 'queued' AND a.reservation_id IS NULL AND NOT o.test
- GROUP BY c.pool_id, l.product_id
+ CROSS JOIN LATERAL (
+    SELECT c.pool_id, l.product_id
+      FROM orders_orderline l
+      JOIN orders_order o ON o.id = l.order_id AND NOT o.test
+      JOIN orders_saleschannel c ON c.id = o.channel_id
+     WHERE l.id = a.line_id OFFSET 0) n
+ WHERE a.state = 'queued' AND a.reservation_id IS NULL
+ GROUP BY n.pool_id, n.product_id
 """
 
 

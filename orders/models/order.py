@@ -173,15 +173,11 @@ class Order(models.Model):
         return number_of(self.pk or 0)
 
 
-class OrderContact(models.Model):
-    """The personal data of one order, apart from everything else so that it can be erased."""
+class Address(models.Model):
+    """Who and where something goes to; the coordinates are those of the place, where known."""
 
-    order = models.OneToOneField(
-        Order, primary_key=True, on_delete=models.CASCADE, related_name="contact"
-    )
-    email = models.EmailField(blank=True)
-    phone = models.CharField(max_length=40, blank=True)
     name = models.CharField(max_length=200, blank=True)
+    phone = models.CharField(max_length=40, blank=True)
     line1 = models.CharField(max_length=200, blank=True)
     line2 = models.CharField(max_length=200, blank=True)
     city = models.CharField(max_length=100, blank=True)
@@ -190,6 +186,18 @@ class OrderContact(models.Model):
     country = models.CharField(max_length=2, blank=True)
     lat = models.FloatField(null=True, blank=True)
     lng = models.FloatField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+
+class OrderContact(Address):
+    """The personal data of one order, apart from everything else so that it can be erased."""
+
+    order = models.OneToOneField(
+        Order, primary_key=True, on_delete=models.CASCADE, related_name="contact"
+    )
+    email = models.EmailField(blank=True)
     billing = models.JSONField(default=dict, blank=True)
     note = models.TextField(blank=True)
     gift_message = models.TextField(blank=True, default="", db_default="")
@@ -223,7 +231,7 @@ class OrderContact(models.Model):
         return self.name or self.email
 
 
-class DeliveryGroup(models.Model):
+class DeliveryGroup(Address):
     """A second, third ... destination of an order; lines without a group go to the order's own."""
 
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="delivery_groups")
@@ -236,16 +244,6 @@ class DeliveryGroup(models.Model):
     wanted_on = models.DateField(null=True, blank=True)
     gift = models.BooleanField(default=False)
     gift_message = models.TextField(blank=True)
-    name = models.CharField(max_length=200, blank=True)
-    phone = models.CharField(max_length=40, blank=True)
-    line1 = models.CharField(max_length=200, blank=True)
-    line2 = models.CharField(max_length=200, blank=True)
-    city = models.CharField(max_length=100, blank=True)
-    region = models.CharField(max_length=100, blank=True)
-    postcode = models.CharField(max_length=20, blank=True)
-    country = models.CharField(max_length=2, blank=True)
-    lat = models.FloatField(null=True, blank=True)
-    lng = models.FloatField(null=True, blank=True)
 
     class Meta:
         constraints: ClassVar = [
