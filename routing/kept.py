@@ -95,10 +95,10 @@ def _without_engine(waiting: Sequence[Waiting], words: str) -> Verdict:
 # this statement sees all that another worker gave out before.
 _INSERT = f"""
 WITH decision AS (
-    INSERT INTO routing_decision (order_id, at, cause, rule_set_id, engine_version, outcome,
-        sentence, inputs, result, probability, cost, kg_co2)
-    VALUES (%(order)s, %(at)s, %(cause)s, %(rule_set)s, %(version)s, %(outcome)s, %(sentence)s,
-        %(inputs)s, %(result)s, 1, %(cost)s, %(kg_co2)s)
+    INSERT INTO routing_decision (order_id, at, cause, rule_set_id, rule_id, engine_version,
+        outcome, sentence, inputs, result, probability, cost, kg_co2)
+    VALUES (%(order)s, %(at)s, %(cause)s, %(rule_set)s, %(rule)s, %(version)s, %(outcome)s,
+        %(sentence)s, %(inputs)s, %(result)s, 1, %(cost)s, %(kg_co2)s)
     RETURNING id
 ), offered AS (
     SELECT o.location_id, o.day, count(*) AS slices, sum(o.units) AS units,
@@ -140,7 +140,8 @@ def keep(
     """
     decision = Decision(
         order=shot.order, at=shot.now, cause=cause[:60], engine_version=engine.ENGINE_VERSION,
-        rule_set_id=shot.rules["id"] if shot.rules else None, outcome=_outcome(placed, left),
+        rule_set_id=shot.rules["rule_set"] if shot.rules else None,
+        rule_id=shot.rules["id"] if shot.rules else None, outcome=_outcome(placed, left),
         sentence=verdict.sentence, inputs=verdict.inputs, result=verdict.result,
         cost=verdict.cost, kg_co2=None if verdict.kg_co2 is None else float(verdict.kg_co2),
     )  # fmt: skip
@@ -162,7 +163,7 @@ def _params(decision: Decision, shot: Snapshot, placed: Sequence[Placed]) -> dic
     names = ("at", "cause", "outcome", "sentence", "cost", "kg_co2")
     return {
         **{name: getattr(decision, name) for name in names},
-        "order": decision.order_id, "rule_set": decision.rule_set_id,
+        "order": decision.order_id, "rule_set": decision.rule_set_id, "rule": decision.rule_id,
         "version": decision.engine_version, "delivery": shot.part.method,
         "inputs": Jsonb(decision.inputs, dumps=dumps),
         "result": Jsonb(decision.result, dumps=dumps),

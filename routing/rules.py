@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from config import status
 from orders.models import Allocation
-from routing.models import RuleSet
+from routing.models import Rule, RuleSet
 
 S = RuleSet.State
 MOVES: dict[str, frozenset[str]] = {
@@ -51,4 +51,15 @@ def new_version(*, rule_set_id: int) -> RuleSet:
         }
         draft = RuleSet.objects.create(**values, version=newest + 1, state=S.DRAFT)
         draft.channels.set(old.channels.all())
+        for rule in old.rules.all():
+            _copy(rule, draft)
     return draft
+
+
+def _copy(rule: Rule, draft: RuleSet) -> None:
+    only, never = list(rule.only.all()), list(rule.never.all())
+    rule.pk, rule.rule_set = None, draft
+    rule._state.adding = True
+    rule.save()
+    rule.only.set(only)
+    rule.never.set(never)

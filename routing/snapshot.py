@@ -88,13 +88,16 @@ WITH special AS MATERIALIZED ({hours.SPECIAL}), pool AS (
               FROM point WHERE orders IS NOT NULL OR units IS NOT NULL) AS c
      CROSS JOIN {capacity.LOAD} AS load
 ), rules AS (
-    SELECT r.* FROM routing_ruleset r
+    SELECT r.id AS rule_set, r.max_attempts, r.exclude_days, u.* FROM routing_ruleset r
+      JOIN routing_rule u ON u.rule_set_id = r.id
       LEFT JOIN routing_ruleset_channels c
              ON c.ruleset_id = r.id AND c.saleschannel_id = %(channel)s
      WHERE r.state = 'active'
        AND (c.id IS NOT NULL
             OR NOT EXISTS (SELECT 1 FROM routing_ruleset_channels x WHERE x.ruleset_id = r.id))
-     ORDER BY c.id IS NULL, r.activated_at DESC, r.id DESC LIMIT 1
+     ORDER BY c.id IS NULL, r.activated_at DESC, r.id DESC, u.position LIMIT 1
+), service AS (
+    SELECT s.id FROM orders_deliveryservice s WHERE s.active ORDER BY s.position, s.id LIMIT 1
 )
 SELECT (SELECT json_agg(s ORDER BY s.id) FROM slice s)::text,
        (SELECT json_agg(json_build_array(line_id, location_id)) FROM refused)::text,
@@ -103,8 +106,16 @@ SELECT (SELECT json_agg(s ORDER BY s.id) FROM slice s)::text,
           FROM point p LEFT JOIN loaded d ON d.location_id = p.id)::text,
        (SELECT to_json(r) FROM rules r)::text,
        (SELECT json_agg(json_build_array(max_km, max_g, price::text) ORDER BY max_km, max_g)
-          FROM routing_tariffband)::text,
-       (SELECT to_json(e) FROM routing_emissionfactor e ORDER BY e.id LIMIT 1)::text,
+          FROM routing_tariffband WHERE service_id = (SELECT id FROM service))::text,
+       (SELECT json_build_object('kg_fixed_per_parcel', e.kg_fixed_per_parcel,
+                   'kg_per_tkm_last_mile', n.kg_per_tkm + n.wtt_kg_per_tkm,
+                   'kg_per_tkm_linehaul', f.kg_per_tkm + f.wtt_kg_per_tkm,
+                   'last_mile_km', e.last_mile_km, 'detour_factor', e.detour_factor,
+                   'source', n.source, 'year', n.year)
+          FROM routing_serviceemission e
+          JOIN routing_emissionfactor n ON n.id = e.last_mile_id
+          JOIN routing_emissionfactor f ON f.id = e.linehaul_id
+         WHERE e.service_id = (SELECT id FROM service))::text,
        (SELECT json_build_array(c.lat, c.lng, c.country) FROM orders_ordercontact c
          WHERE c.order_id = %(order)s)::text
 """

@@ -18,8 +18,9 @@ from inventory import ledger
 from inventory.models import Location, PoolLocation, Product, StockPool
 from orders import capture
 from orders.keys import CHANNEL_SCOPES, LOCATION_SCOPES
-from orders.models import ApiKey, Order, SalesChannel, StaffLocation
-from routing.models import EmissionFactor, RuleSet, TariffBand
+from orders.models import ApiKey, DeliveryService, Order, SalesChannel, StaffLocation
+from routing import defaults
+from routing.models import Rule, RuleSet, ServiceEmission, TariffBand
 
 PLACES = {
     # code: (kind, central, city, country, lat, lng, time zone)
@@ -118,15 +119,25 @@ def _location(  # noqa: PLR0917  (the columns of PLACES)
 
 
 def _rules() -> RuleSet:
+    service = DeliveryService.objects.create(
+        code="parcel", name="Parcel", serves=["standard", "express"],
+        transit=[[300, 1], [1000, 2], [2500, 4], [None, 7]],
+    )  # fmt: skip
     TariffBand.objects.bulk_create(
-        TariffBand(max_km=km, max_g=g, price=Decimal(price))
+        TariffBand(service=service, max_km=km, max_g=g, price=Decimal(price))
         for km, g, price in [
             (300, 2000, "5.00"), (300, 30000, "9.00"), (1000, 2000, "7.00"),
             (1000, 30000, "12.00"), (3000, 2000, "11.00"), (3000, 30000, "22.00"),
         ]
     )  # fmt: skip
-    EmissionFactor.objects.create(source="UK Government (DESNZ) conversion factors", year=2025)
-    return RuleSet.objects.create(name="Standard", state="active", activated_at=timezone.now())
+    factors = defaults.seed_factors()
+    defaults.seed_reasons()
+    ServiceEmission.objects.create(
+        service=service, last_mile=factors["van"], linehaul=factors["artic"]
+    )
+    rules = RuleSet.objects.create(name="Standard", state="active", activated_at=timezone.now())
+    Rule.objects.create(rule_set=rules)
+    return rules
 
 
 _next = iter(range(1, 1_000_000))

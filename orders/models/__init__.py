@@ -30,6 +30,7 @@ from orders.models.order import (
     number_of,
 )
 from orders.models.payments import GiftCard, GiftCardEntry, Payment, PaymentEntry, Refund
+from orders.models.services import DeliveryService
 from orders.models.slices import Allocation, Hold
 from orders.models.story import Attachment, CustomerLink, Notification, OrderEvent, OrderNote
 
@@ -48,6 +49,7 @@ __all__ = [
     "Customer",
     "CustomerLink",
     "DeliveryGroup",
+    "DeliveryService",
     "GiftCard",
     "GiftCardEntry",
     "Hold",

@@ -39,6 +39,10 @@ class Customer(models.Model):
     email = models.EmailField(unique=True)
     name = models.CharField(max_length=200, blank=True)
     phone = models.CharField(max_length=40, blank=True)
+    tier = models.CharField(
+        max_length=20, blank=True, default="", db_default="",
+        help_text="gold, silver ...: rules of routing may ask for it",
+    )  # fmt: skip
     created_at = models.DateTimeField(default=timezone.now)
     merged_into = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="merged"

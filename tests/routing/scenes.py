@@ -13,7 +13,7 @@ from orders import lifecycle
 from orders.models import Allocation, Order
 from reports.invariants import violations
 from routing import decide
-from routing.models import Decision, RuleSet
+from routing.models import Decision, Rule
 
 
 def route(order: Order, cause: str = "received") -> Decision | None:
@@ -72,7 +72,7 @@ def bring(company, sku: str, place: str, units: int) -> None:
 
 def prefer_central(**changes) -> None:
     """Rules under which the central warehouse always wins when it has the goods."""
-    RuleSet.objects.update(central_bonus=90, **changes)
+    Rule.objects.update(central_bonus=90, **changes)
 
 
 def queue_when_short(company) -> None:

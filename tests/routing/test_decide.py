@@ -17,7 +17,7 @@ from orders.models import OrderEvent, SalesChannel
 from routing import decide, learning, snapshot
 from routing.claims import Lost
 from routing.engine import ENGINE_VERSION
-from routing.models import Decision, Offer, RuleSet
+from routing.models import Decision, Offer, Rule, RuleSet
 from routing.replay import replay
 from tests.routing import scenes
 from tests.routing.scenes import claimed, places, route, waiting
@@ -115,6 +115,7 @@ def test_without_a_rule_set_for_its_channel_an_order_waits_and_says_so(company):
 
 def test_a_channels_own_rule_set_goes_before_the_general_one(company):
     own = RuleSet.objects.create(name="Web", state="active")
+    Rule.objects.create(rule_set=own)
     own.channels.add(company.web)
     assert route(company.place(("TEE", 1))).rule_set_id == own.pk
 
@@ -122,6 +123,7 @@ def test_a_channels_own_rule_set_goes_before_the_general_one(company):
 def test_a_rule_set_of_another_channel_does_not_cover_this_one(company):
     RuleSet.objects.update(state="archived")
     other = RuleSet.objects.create(name="Other", state="active")
+    Rule.objects.create(rule_set=other)
     other.channels.add(
         SalesChannel.objects.create(code="app", name="App", kind="mobile", pool=company.pool)
     )
@@ -131,7 +133,7 @@ def test_a_rule_set_of_another_channel_does_not_cover_this_one(company):
 
 
 def test_rules_that_the_engine_cannot_count_with_leave_the_order_waiting_in_words(company):
-    RuleSet.objects.update(economic=-1)
+    Rule.objects.update(economic=-1)
     order = company.place(("TEE", 1))
     route(order)
     assert waiting(order)[0][1].startswith("the rules cannot be used")

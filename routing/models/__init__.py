@@ -1,0 +1,29 @@
+"""Rules, tariffs and factors that decide; decisions, runs and refusals that are kept."""
+
+from routing.models.decisions import (
+    Decision,
+    DecisionBase,
+    Offer,
+    OpenOffer,
+    Refusal,
+    RefusalReason,
+)
+from routing.models.rules import Rule, RuleSet
+from routing.models.runs import Run, RunPlan
+from routing.models.services import EmissionFactor, ServiceEmission, TariffBand
+
+__all__ = [
+    "Decision",
+    "DecisionBase",
+    "EmissionFactor",
+    "Offer",
+    "OpenOffer",
+    "Refusal",
+    "RefusalReason",
+    "Rule",
+    "RuleSet",
+    "Run",
+    "RunPlan",
+    "ServiceEmission",
+    "TariffBand",
+]
