@@ -10,7 +10,7 @@ from inventory import ledger, supplies
 from inventory.models import Reservation, Stock, StockMovement, Supplier, Supply
 from reports.invariants import violations
 from returns import process
-from tests.orders.test_backorders import TODAY, backordering, receive, settle, supply
+from tests.orders.supply import TODAY, backordering, receive, settle, supply
 from tests.returns import journeys
 
 
