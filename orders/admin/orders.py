@@ -26,6 +26,7 @@ from orders.admin.address_actions import AddressActions
 from orders.admin.bulk_actions import BulkActions
 from orders.admin.cancel_actions import CancelActions
 from orders.admin.editing_actions import EditingActions
+from orders.admin.filters import SourceFilter, StageFilter
 from orders.admin.hold_actions import HoldActions
 from orders.admin.links import order_page
 from orders.admin.money_actions import MoneyActions
@@ -38,20 +39,6 @@ from orders.models import (
     SalesChannel,
 )
 from orders.money import in_words
-
-
-class StageFilter(admin.SimpleListFilter):
-    """Where an order's units are."""
-
-    title = "stage"
-    parameter_name = "stage"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, words) for name, (words, _) in stages.STAGES.items()]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
-        stage = stages.STAGES.get(self.value() or "")
-        return queryset.filter(stage[1]()) if stage else queryset
 
 
 @admin.register(Order)
@@ -78,7 +65,7 @@ class OrderAdmin(
         "placed",
         "promised",
     )
-    list_filter = (StageFilter, "state", "channel", "source")
+    list_filter = (StageFilter, "state", "channel", SourceFilter)
     list_filter_submit = False
     search_fields = ("external_id",)  # shows the box; get_search_results answers
     search_help_text = "Number, channel's id, name, e-mail, phone or SKU; the newest are shown"
@@ -193,7 +180,7 @@ class OrderAdmin(
 
     # --- actions ---
 
-    @action(description="Route again", permissions=["handle"], url_path="route", icon="alt_route")
+    @action(description="Route now", permissions=["handle"], url_path="route", icon="alt_route")
     def route_again(self, request: HttpRequest, object_id: int) -> HttpResponse:
         order = found(Order, object_id)
 
