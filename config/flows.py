@@ -7,6 +7,9 @@ TOPICS: dict[str, Topic] = {
     # topic: what it does (subject)
     "route": Topic("routing.decide.handle_route"),  # order: give queued slices a stock point
     "shortage": Topic("routing.decide.handle_shortage"),  # stock row: claims exceed what is there
+    "run": Topic(  # run: many orders, batch after batch; one turn may take its whole lease
+        "routing.runs.runner.handle", external=True, lease_seconds=150, max_attempts=5
+    ),
     "closed": Topic("routing.closing.handle_closed"),  # stock point: route its orders elsewhere
     "stock_rules": Topic("inventory.stock_rules.handle", external=True, lease_seconds=180),
     "supply": Topic("orders.backorders.handle"),  # supply: its promises and what comes fit again
@@ -86,6 +89,7 @@ JOBS: dict[str, Kind] = {
         batch=20,  # as many as a buyer may have to wait for
         asks="orders.order_files.columns_page",
     ),
+    "trial": Kind("Trial of rules", "routing.trial_jobs.check", reads=True),
     "shopify-orders": Kind(
         "Shopify order export",
         "orders.imports.check",

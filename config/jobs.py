@@ -32,7 +32,7 @@ S = Job.State
 O = JobRow.Outcome  # noqa: E741
 MOVES: dict[str, frozenset[str]] = {
     S.ASKING: frozenset({S.CHECKING, S.DISCARDED}),
-    S.CHECKING: frozenset({S.PREVIEW, S.FAILED}),
+    S.CHECKING: frozenset({S.PREVIEW, S.DONE, S.FAILED}),
     S.PREVIEW: frozenset({S.RUNNING, S.DISCARDED}),
     S.RUNNING: frozenset({S.DONE, S.FAILED}),
 }
@@ -55,18 +55,19 @@ class Kind:
     the transaction that ends the job. `undo(job, user)` begins the job that takes back what a job
     with the param "undo" did, and returns it. `asks(request, job, site)` is the page where a
     person says what a file's columns are, before it is checked; a form of such a kind says with
-    `asking` whether it is needed.
+    `asking` whether it is needed. A job that only `reads` is done once it is checked.
     """
 
     title: str
     check: str
-    apply: str
+    apply: str = ""
     form: str = "config.forms.UploadForm"
     batch: int = 200
     settled: bool = False
     finish: str = ""
     undo: str = ""
     asks: str = ""
+    reads: bool = False
 
 
 class FileProblem(Exception):
@@ -198,8 +199,16 @@ def _check(job: Job) -> None:
         move(job, S.FAILED, allowed=MOVES, total=0, message=str(problem)[:2000],
              finished_at=timezone.now())  # fmt: skip
     else:
-        move(job, S.PREVIEW, allowed=MOVES, total=counts.total(), failed=counts[O.FAILED],
-             done=counts[O.SAME], message=_remark(job, counts.total()))  # fmt: skip
+        _checked(job, counts)
+
+
+def _checked(job: Job, counts: Counter[str]) -> None:
+    figures = {"total": counts.total(), "failed": counts[O.FAILED], "done": counts[O.SAME]}
+    if kinds()[job.kind].reads:
+        move(job, S.DONE, allowed=MOVES, **figures, message="", finished_at=timezone.now())
+    else:
+        message = _remark(job, counts.total())
+        move(job, S.PREVIEW, allowed=MOVES, **figures, message=message)
 
 
 def _remark(job: Job, total: int) -> str:

@@ -285,7 +285,6 @@ SPECTACULAR_SETTINGS = {
         "OrderState": "orders.models.Order.State",
         "SliceState": "orders.models.Allocation.State",
         "FulfillmentState": "fulfillment.models.FulfillmentOrder.State",
-        "RefusalReason": "routing.models.Refusal.Reason",
         "Delivery": "orders.models.Order.Delivery",
         "CountKind": "inventory.models.Count.Kind",
         "LocationKind": "inventory.models.Location.Kind",

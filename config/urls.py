@@ -7,7 +7,9 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
 from config import health
 from inventory import console_pages
+from reports import emission_views
 from reports import views as reports
+from routing.admin import trials
 
 api: list[URLPattern | URLResolver] = [
     path("", include("orders.urls")),
@@ -25,6 +27,10 @@ urlpatterns = [
     path("readyz", health.readyz),
     path("admin/managers/", reports.managers, name="managers"),
     path("admin/managers/sales.csv", reports.sales_csv, name="managers-csv"),
+    path("admin/trial/", trials.ask, name="trial"),
+    path("admin/trial/<int:job>/", trials.result, name="trial-result"),
+    path("admin/co2/", emission_views.co2, name="co2"),
+    path("admin/co2/parcels.csv", emission_views.parcels_csv, name="co2-csv"),
     path("admin/stock/matrix/", console_pages.matrix, name="stock-matrix"),
     path("admin/stock/matrix.csv", console_pages.matrix_csv, name="stock-matrix-csv"),
     path("admin/stock/cover/", console_pages.cover, name="stock-cover"),
@@ -32,6 +38,7 @@ urlpatterns = [
     path("admin/invariants/", reports.invariants, name="invariants"),
     path("admin/mailbox/", include("orders.mailbox")),
     path("admin/availability/", include("orders.stock_pages")),
+    path("admin/promises/", include("routing.admin.promises")),
     path("admin/", admin.site.urls),
     path("store/", include("fulfillment.urls")),
     path("track/", include("returns.urls")),

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from config.console import ReadOnlyAdmin, ReadOnlyTabularInline, display, register
 from fulfillment.models import FulfillmentLine, FulfillmentOrder, Parcel, ParcelLine
 from orders.models import Allocation, Order, OrderEvent
+from routing import emissions
 
 BADGES = {
     "new": "warning", "accepted": "info", "picked": "info", "packed": "info", "ready": "success",
@@ -164,15 +165,16 @@ class ParcelAdmin(ReadOnlyAdmin):
     """What left, and what the carriers say."""
 
     list_display = ("parcel_", "order_", "location", "tracking_", "tracking_at", "shipped_at",
-                    "delivered_at")  # fmt: skip
-    list_filter = ("tracking_status", "carrier", "location")
+                    "delivered_at", "kg_co2_planned", "kg_co2")  # fmt: skip
+    list_filter = ("tracking_status", "carrier", "location", "order__channel", "order__test")
     list_select_related = ("order", "location")
     search_fields = ("=tracking_number", "=order__external_id")
     search_help_text = "tracking number or the channel's order id"
     ordering = ("-id",)
     inlines = (ParcelLineInline,)
     fields = ("parcel_", "order_", "work_", "location", "destination", "tracking_", "tracking_at",
-              "weight_g", "shipped_at", "arrived_at", "delivered_at", "received_by")  # fmt: skip
+              "weight_g", "service", "km", "kg_co2_planned", "kg_co2", "how_co2", "shipped_at",
+              "arrived_at", "delivered_at", "received_by")  # fmt: skip
     readonly_fields = fields
 
     @display(description="parcel", ordering="id")
@@ -189,6 +191,10 @@ class ParcelAdmin(ReadOnlyAdmin):
             "admin:fulfillment_fulfillmentorder_change", args=[parcel.fulfillment_order_id]
         )
         return format_html('<a href="{}">{}</a>', url, parcel.fulfillment_order)
+
+    @display(description="how the kg CO₂e were counted")
+    def how_co2(self, parcel: Parcel) -> str:
+        return emissions.words(parcel.co2_basis, parcel.weight_g)
 
     @display(description="tracking", ordering="tracking_status")
     def tracking_(self, parcel: Parcel) -> SafeString:

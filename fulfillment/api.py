@@ -22,7 +22,8 @@ from fulfillment.models import FulfillmentLine, FulfillmentOrder, Parcel
 from orders.keys import location_of
 from orders.models import Order
 from orders.payload import Items
-from routing.models import Refusal
+from routing import reasons
+from routing.defaults import AUTOMATIC, REASONS
 
 SCOPE = "fulfillment"
 REPEATABLE = [OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER)]
@@ -60,7 +61,8 @@ class ParcelRow(serializers.ModelSerializer):
     class Meta:
         model = Parcel
         fields = ["carrier", "tracking_number", "tracking_status", "tracking_at", "weight_g",
-                  "shipped_at", "destination", "arrived_at", "delivered_at"]  # fmt: skip
+                  "service", "km", "kg_co2_planned", "kg_co2", "shipped_at", "destination",
+                  "arrived_at", "delivered_at"]  # fmt: skip
 
 
 class ShipTo(serializers.Serializer):
@@ -206,13 +208,24 @@ class AvailableLine(serializers.Serializer):
     available = serializers.IntegerField(min_value=0)
 
 
+KNOWN = [code for code in REASONS if code not in AUTOMATIC]
+
+
 class RefusePayload(serializers.Serializer):
     """Why; and for a part, what can be given. Lines that are not named are kept whole."""
 
-    reason = serializers.ChoiceField(choices=Refusal.Reason.choices)
+    reason = serializers.CharField(max_length=20, help_text=f"a code: {', '.join(KNOWN)}; the "
+                                   "house may add others, and an unknown one is answered with "
+                                   "those that are open to you")  # fmt: skip
     note = serializers.CharField(max_length=200, default="", allow_blank=True)
     lines = Items(child=AvailableLine(), required=False, max_length=1000,
                   help_text="without it everything is refused")  # fmt: skip
+
+    def validate_reason(self, value: str) -> str:
+        try:
+            return reasons.find(value).code
+        except reasons.UnknownReason as error:
+            raise serializers.ValidationError(str(error), code="unknown_reason") from error
 
 
 class RefuseView(OneWork):
@@ -306,6 +319,10 @@ class ShipPayload(serializers.Serializer):
 
     carrier = serializers.CharField(max_length=40)
     tracking_number = serializers.CharField(max_length=60)
+    weight_g = serializers.IntegerField(
+        min_value=1, max_value=1_000_000, required=False,
+        help_text="what it weighs with its packaging; else the products' weights count",
+    )  # fmt: skip
 
 
 class ShipView(OneWork):
@@ -349,6 +366,13 @@ class TrackPayload(serializers.Serializer):
 
     status = serializers.ChoiceField(choices=CARRIER_STATUSES)
     at = serializers.DateTimeField()
+    weight_g = serializers.IntegerField(
+        min_value=1, max_value=1_000_000, required=False, help_text="what the carrier weighed"
+    )
+    kg_co2e = serializers.FloatField(
+        min_value=0, max_value=10_000, required=False,
+        help_text="what the carrier says it emitted; replaces the figure counted from factors",
+    )  # fmt: skip
 
 
 def _parcel(carrier: str, tracking: str, **place: Any) -> int:

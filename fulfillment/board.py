@@ -6,16 +6,20 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, QuerySet
 
 from fulfillment.models import FulfillmentLine, FulfillmentOrder, Parcel
-from fulfillment.work.task import F
 from inventory.models import Location
 from orders import lifecycle
 from orders.destinations import Destination
+from orders.models import Allocation
+from routing.models import OpenOffer
 
 SHOWN = 60
 SOON = timedelta(hours=1)
+HURRY = timedelta(minutes=5)
+State = FulfillmentOrder.State
+NEW, ALLOCATED = State.NEW, Allocation.State.ALLOCATED
 
 
 @dataclass(frozen=True)
@@ -30,15 +34,15 @@ class Tab:
 
 
 TABS = (
-    Tab("new", "New", (F.NEW,), "Nothing new",
+    Tab("new", "New", (State.NEW,), "Nothing new",
         "New orders appear here by themselves, with the time until they must leave."),
-    Tab("picking", "Picking", (F.ACCEPTED, F.PICKED), "Nothing to pick",
+    Tab("picking", "Picking", (State.ACCEPTED, State.PICKED), "Nothing to pick",
         "Accept a new order, and it waits here until it is packed."),
-    Tab("packed", "Packed", (F.PACKED,), "Nothing packed",
+    Tab("packed", "Packed", (State.PACKED,), "Nothing packed",
         "Packed orders wait here for the carrier, or to be put at the counter."),
-    Tab("ready", "Ready", (F.READY,), "Nobody is expected",
+    Tab("ready", "Ready", (State.READY,), "Nobody is expected",
         "Pick-up orders wait here until the customer comes."),
-    Tab("done", "Done today", (F.DONE,), "Nothing has left yet today",
+    Tab("done", "Done today", (State.DONE,), "Nothing has left yet today",
         "What you hand over today is listed here."),
 )  # fmt: skip
 
@@ -52,12 +56,23 @@ class Due:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """Until when the stock point has time to take work, on its own clock; `seconds` are left."""
+
+    clock: str
+    words: str
+    seconds: int
+    level: str
+
+
+@dataclass(frozen=True)
 class Card:
     """One piece of work in a list."""
 
     row: FulfillmentOrder
     lines: list[FulfillmentLine]
     due: Due | None
+    answer: Answer | None = None
 
     @property
     def units(self) -> int:
@@ -126,12 +141,12 @@ def midnight(location: Location, now: datetime) -> datetime:
 
 
 def cards(location: Location, tab: Tab, *, now: datetime) -> list[Card]:
-    """The work in a tab, what must leave first first; today's done, newest first."""
+    """The work in a tab, what must be answered or leave first first; today's done, newest first."""
     rows = FulfillmentOrder.objects.filter(location=location, state__in=tab.states)
-    if F.DONE in tab.states:
+    if State.DONE in tab.states:
         rows = rows.filter(ended_at__gte=midnight(location, now)).order_by("-ended_at", "-id")
     else:
-        rows = rows.order_by("ship_by", "id")
+        rows = rows.order_by(F("accept_by").asc(nulls_last=True), "ship_by", "id")
     return [card(row, now=now) for row in whole(rows)[:SHOWN]]
 
 
@@ -152,7 +167,77 @@ def whole(rows: QuerySet[FulfillmentOrder]) -> QuerySet[FulfillmentOrder]:
 def card(row: FulfillmentOrder, *, now: datetime) -> Card:
     """A card from a row of `whole`."""
     lines = [line for line in row.lines.all() if is_shown(line, row)]
-    return Card(row, lines, due(row, now=now))
+    waits = row.state == NEW
+    return Card(
+        row, lines, due(row, now=now),
+        answer(row.accept_by, row.location, now=now) if waits else None,
+    )  # fmt: skip
+
+
+def answer(until: datetime | None, location: Location, *, now: datetime) -> Answer | None:
+    """How long a stock point has to take work; None: as long as it likes."""
+    if until is None:
+        return None
+    left = max(until - now, timedelta(0))
+    local = until.astimezone(ZoneInfo(location.timezone))
+    today = local.date() == now.astimezone(local.tzinfo).date()
+    return Answer(
+        clock=f"{local:%H:%M}" if today else f"{local:%a %H:%M}",
+        words=duration(left) if left else "time is up", seconds=int(left.total_seconds()),
+        level="bad" if left < HURRY else "warn",
+    )  # fmt: skip
+
+
+# --- open to several stock points ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OpenCard:
+    """Work that another stock point has not accepted, and that this one may take."""
+
+    offer: OpenOffer
+    pieces: list[Allocation]
+    answer: Answer | None
+
+    @property
+    def way(self) -> str:
+        """How it would leave, in words for a badge."""
+        store = self._destination.place
+        return f"To {store.name}" if store else "Ship"
+
+    @property
+    def service(self) -> str:
+        """How fast."""
+        return self._destination.service
+
+    @property
+    def _destination(self) -> Destination:
+        return Destination(self.offer.order, self.pieces[0].line.group)
+
+
+def open_offers(location: Location, *, now: datetime) -> list[OpenCard]:
+    """What the stock point may take before others do, the oldest first. Two statements at most."""
+    theirs = FulfillmentOrder.objects.filter(
+        order=OuterRef("order"), decision_id=OuterRef("decision"), state=NEW, requested_at=None
+    )
+    alive = Q(expires_at=None) | Q(expires_at__gt=now)
+    offers = list(
+        OpenOffer.objects.filter(alive, Exists(theirs), location=location, state="open")
+        .select_related("order__pickup_location")
+        .order_by("offered_at", "id")[:SHOWN]
+    )
+    if not offers:
+        return []
+    rows = Allocation.objects.filter(pk__in=[pk for offer in offers for pk in offer.slices])
+    by_id = rows.select_related("line__product", "line__group__pickup_location").in_bulk()
+    cards = [
+        (offer, [by_id[pk] for pk in offer.slices if pk in by_id and by_id[pk].state == ALLOCATED])
+        for offer in offers
+    ]
+    return [
+        OpenCard(offer, pieces, answer(offer.expires_at, location, now=now))
+        for offer, pieces in cards if pieces
+    ]  # fmt: skip
 
 
 def is_shown(line: FulfillmentLine, row: FulfillmentOrder) -> bool:
@@ -160,14 +245,14 @@ def is_shown(line: FulfillmentLine, row: FulfillmentOrder) -> bool:
     piece = line.allocation
     if piece.location_id != row.location_id:
         return False
-    if row.state == F.DONE:
+    if row.state == State.DONE:
         return piece.state in lifecycle.LEFT
     return line.open and piece.state in lifecycle.CANCELABLE and piece.state != "queued"
 
 
 def due(row: FulfillmentOrder, *, now: datetime) -> Due | None:
     """How long until the work must leave, in the stock point's own time."""
-    if row.ship_by is None or row.state in (F.DONE, F.REFUSED, F.CANCELED, F.READY):
+    if row.ship_by is None or row.state in (State.DONE, State.REFUSED, State.CANCELED, State.READY):
         return None
     left = row.ship_by - now
     if left < timedelta(0):

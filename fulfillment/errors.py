@@ -8,6 +8,8 @@ from config.status import IllegalMove, MovedMeanwhile
 from fulfillment import work
 from fulfillment.models import FulfillmentOrder
 from inventory.ledger import ClaimGone, NotEnough
+from routing.giving import CannotGive
+from routing.offers import Gone
 
 F = FulfillmentOrder.State
 
@@ -26,6 +28,8 @@ CODES: dict[type[Exception], str] = {
     MovedMeanwhile: "moved_meanwhile",
     NotEnough: "not_enough_stock",
     ClaimGone: "moved_meanwhile",
+    Gone: "gone",
+    CannotGive: "cannot_give",
 }
 CONFLICTS = tuple(CODES)
 EXPECTED: tuple[type[Exception], ...] = (*CONFLICTS, work.NeedsTracking, work.UnknownLine)

@@ -1,13 +1,16 @@
 """What people type on the store pages."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
+from django.core.validators import RegexValidator
 
+from fulfillment import work
 from fulfillment.board import Card
 from fulfillment.models import Parcel
-from routing.models import Refusal
+from routing import reasons
 
 
 class LoginForm(AuthenticationForm):
@@ -39,22 +42,56 @@ class TrackingForm(forms.Form):
     )  # fmt: skip
 
 
-class RefuseForm(forms.Form):
-    """Why, and how many units of each line can be given all the same."""
+@dataclass(frozen=True)
+class Wanted:
+    """An item of the card that other orders of the stock point want, too."""
 
-    reason = forms.ChoiceField(
-        choices=Refusal.Reason.choices, error_messages={"required": "Choose a reason."}
-    )
+    name: str
+    sku: str
+    others: list[work.Other]
+
+
+class RefuseForm(forms.Form):
+    """Why, how many units of each line can be given all the same, and what happens to others.
+
+    `too`: ids of work of other orders that is refused with it, as the page showed it.
+    """
+
+    reason = forms.ChoiceField(error_messages={"required": "Choose a reason."})
     note = forms.CharField(max_length=200, required=False)
+    too = forms.CharField(
+        max_length=2000, required=False, validators=[RegexValidator(r"^\d{1,18}(,\d{1,18})*$")]
+    )
 
     def __init__(self, card: Card, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.card = card
+        self.reasons = reasons.offered()
+        field = self.fields["reason"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [(reason.code, reason.name) for reason in self.reasons]
+        lines = [line.allocation.line for line in card.lines]
+        others = work.wanting(card.row, {line.product_id for line in lines})
+        items = {line.product_id: line for line in lines}
+        self.wanted = [Wanted(items[pk].name, items[pk].sku, them) for pk, them in others.items()]
         for line in card.lines:
             self.fields[f"keep_{line.pk}"] = forms.IntegerField(
                 min_value=0, max_value=line.quantity, required=False, initial=0,
                 label=line.allocation.line.name,
             )  # fmt: skip
+
+    @property
+    def all_too(self) -> str:
+        """What `too` says for all others."""
+        works = sorted({other.work for one in self.wanted for other in one.others})
+        return ",".join(map(str, works))
+
+    def refused_too(self) -> tuple[list[int], set[int]]:
+        """Work that is refused with it, and the products of which this one gives up units."""
+        works = [int(pk) for pk in self.cleaned_data["too"].split(",") if pk]
+        kept = self.keep()
+        short = [line for line in self.card.lines if kept[line.pk] < line.quantity]
+        return works, {line.allocation.line.product_id for line in short}
 
     def keep(self) -> dict[int, int]:
         """Units that can be given, by line id."""

@@ -38,6 +38,12 @@ class FulfillmentOrder(models.Model):
     why = models.TextField(blank=True, help_text="the routing decision in one sentence")
     decision_id = models.BigIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
+    accept_by = models.DateTimeField(
+        null=True, blank=True, help_text="not accepted until then, it goes elsewhere"
+    )
+    offered_to = models.PositiveSmallIntegerField(
+        default=1, db_default=1, help_text="stock points it is open to; the first to take it has it"
+    )
     ship_by = models.DateTimeField(null=True, blank=True)
     assigned_to = models.CharField(max_length=100, blank=True)
     wms_reference = models.CharField(max_length=100, blank=True)
@@ -56,6 +62,11 @@ class FulfillmentOrder(models.Model):
                 fields=["location", "ended_at"],
                 condition=Q(state="done"),
                 name="fulfillment_done",
+            ),
+            models.Index(
+                fields=["accept_by"],
+                condition=Q(state="new", accept_by__isnull=False),
+                name="fulfillment_accept_by",
             ),
         ]
         permissions: ClassVar = [("pick_without_scan", "Can mark goods as picked without a scan")]
@@ -140,6 +151,15 @@ class Parcel(models.Model):
     tracking_status = models.CharField(max_length=20, choices=Tracking, default=Tracking.IN_TRANSIT)
     tracking_at = models.DateTimeField(default=timezone.now, help_text="the carrier's own time")
     weight_g = models.PositiveIntegerField(default=0)
+    service = models.CharField(
+        max_length=40, default="", blank=True, help_text="code of the delivery service it goes by"
+    )
+    km = models.FloatField(null=True, blank=True, help_text="great circle to where it goes")
+    kg_co2_planned = models.FloatField("kg CO₂e planned", null=True, blank=True)
+    kg_co2 = models.FloatField("kg CO₂e", null=True, blank=True)
+    co2_basis = models.JSONField(
+        default=dict, blank=True, help_text="what the figure was made from: routing.emissions"
+    )
     shipped_at = models.DateTimeField(default=timezone.now)
     arrived_at = models.DateTimeField(null=True, blank=True, help_text="in the store it is for")
     delivered_at = models.DateTimeField(null=True, blank=True, help_text="the customer has it")

@@ -10,6 +10,7 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("login/", views.Login.as_view(), name="login"),
     path("logout/", views.Logout.as_view(), name="logout"),
+    path("open/<int:pk>/take/", views.take, name="take"),
     path("work/<int:pk>/", views.order, name="order"),
     path("work/<int:pk>/slip/", views.slip, name="slip"),
     path("work/<int:pk>/<str:name>/", views.press, name="press"),

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from django import forms
@@ -17,10 +18,10 @@ from django.core.exceptions import PermissionDenied
 from django.db import OperationalError, transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse_lazy
+from django.urls import reverse, reverse_lazy
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 from psycopg.errors import LockNotAvailable
 
@@ -31,6 +32,7 @@ from fulfillment.models import FulfillmentOrder
 from inventory import transfers
 from inventory.models import Count, Location
 from orders import holds
+from routing.models import OpenOffer
 
 View = Callable[..., HttpResponse]
 LOGIN: Any = reverse_lazy("store:login")
@@ -86,6 +88,7 @@ def home(request: HttpRequest) -> HttpResponse:
     return render(request, "store/home.html", {
         "mine": mine, "here": here, "tabs": tabs, "tab": tab, "cards": cards,
         "hidden": counts[tab.code] - len(cards),
+        "open_offers": board.open_offers(here, now=now),
         "to_count": Count.objects.filter(location=here, state__in=Count.OPEN[:2]).count(),
         "to_send": transfers.to_ship(here).count(), "coming": transfers.to_receive(here).count(),
         "parcels": board.parcel_counts(here),
@@ -102,6 +105,25 @@ def chosen_place(request: HttpRequest, mine: list[Location]) -> Location | None:
     if asked is not None:
         request.session["store_at"] = asked
     return by_code.get(code or "") or (mine[0] if mine else None)
+
+
+@never_cache
+@require_POST
+@staff_only
+def take(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take work that is open to several stock points: the first to do so has it."""
+    mine = OpenOffer.objects.filter(location__in=board.stock_points(request.user))
+    offer = mine.select_related("location").filter(pk=pk).first()
+    if offer is None:
+        raise Http404("There is no such work for your stock point.")
+    actor = request.user.get_username()  # type: ignore[union-attr]
+    try:
+        outcome = work.claim(offer_id=pk, actor=actor)
+    except errors.EXPECTED as error:
+        messages.warning(request, errors.in_words(error))
+        return redirect(f"{reverse('store:home')}?at={quote(offer.location.code)}")
+    messages.success(request, "It is yours. Now pick the items.")
+    return redirect("store:order", pk=outcome.row.pk)
 
 
 # --- one order -----------------------------------------------------------------------------------
@@ -140,7 +162,7 @@ def _page(
         "gone": not card.lines and row.state not in ("done", "refused", "canceled"),
         "refusable": row.state in work.REFUSABLE, "token": secrets.token_urlsafe(16),
         "may_pick_all": request.user.has_perm(PICK_WITHOUT_SCAN),  # type: ignore[union-attr]
-        "refuse_form": RefuseForm(card),
+        "refuse_form": RefuseForm(card) if row.state in work.REFUSABLE else None,
         "ship_form": ShipForm(initial={"carrier": next(iter(carriers), "")}),
         "collect_form": CollectForm(initial={"name": contact.name if contact else ""}),
         **extra,
@@ -180,6 +202,7 @@ class Button:
     def __init__(self, request: HttpRequest, row: FulfillmentOrder, name: str) -> None:
         self.request, self.row, self.name = request, row, name
         self.form = self._form()
+        self.too = 0  # other orders that were refused with it
 
     def _form(self) -> forms.Form | None:
         data = self.request.POST
@@ -204,9 +227,18 @@ class Button:
         return self._do(work.accept)
 
     def _refuse(self) -> work.Outcome:
+        """And what else wants the same goods here, if the person says so, order by order."""
         assert isinstance(self.form, RefuseForm)
-        return self._do(work.refuse, reason=self._values["reason"], note=self._values["note"],
-                        keep=self.form.keep())  # fmt: skip
+        reason = self._values["reason"]
+        outcome = self._do(work.refuse, reason=reason, note=self._values["note"],
+                           keep=self.form.keep())  # fmt: skip
+        works, products = self.form.refused_too()
+        if works and outcome.changed:
+            self.too = work.refuse_too(
+                location=self.row.location_id, works=works, products=products, reason=reason,
+                actor=self.request.user.get_username(),  # type: ignore[union-attr]
+            )  # fmt: skip
+        return outcome
 
     def _scan(self) -> work.Outcome:
         """A message that is sent again (bad network, double tap) must not count a second unit."""
@@ -260,7 +292,7 @@ def press(request: HttpRequest, pk: int, name: str) -> HttpResponse:
         return _again(request, button, words, status=503)
     if request.htmx:  # type: ignore[attr-defined]
         return _page(request, _find(request, pk))
-    _tell(request, name, outcome)
+    _tell(request, button, outcome)
     return redirect("store:order", pk=pk)
 
 
@@ -275,9 +307,13 @@ def _again(request: HttpRequest, button: Button, words: str, *, status: int) -> 
     return _page(request, _find(request, button.row.pk), status=status, **extra)
 
 
-def _tell(request: HttpRequest, name: str, outcome: work.Outcome) -> None:
+def _tell(request: HttpRequest, button: Button, outcome: work.Outcome) -> None:
+    name = button.name
     if outcome.changed and DONE_WORDS[name]:
         messages.success(request, DONE_WORDS[name])
+        if button.too:
+            more = "1 more order was" if button.too == 1 else f"{button.too} more orders were"
+            messages.success(request, f"{more} passed on with it.")
     elif name == "ready" and not outcome.changed:
         messages.info(request, f"Already ready at {_since(outcome.row)}.")
     elif not outcome.changed:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
 
@@ -25,6 +25,7 @@ from inventory.models import (
     Transfer,
 )
 
+NEEDED = "fallback_is_open"  # the database refuses to close a place that others count on
 SETTINGS = ("cutoff", "cutoffs", "opening_hours", "lead_days", "capacity_per_day")
 
 
@@ -86,14 +87,26 @@ def switch_online(location: Location, *, on: bool) -> bool:
 def close(location: Location, *, actor: str) -> bool:
     """Promise and offer nothing more here; units nobody has in hand yet are routed elsewhere.
 
-    Whether it changed.
+    Whether it changed. Raises NotPossible where orders fall back to it.
     """
     with transaction.atomic():
-        if not _where(location, active=True).update(active=False):
+        if not _shut(location):
             return False
         cause = f"closed:{timezone.now().isoformat()}"
         outbox.put(topic="closed", subject=location.pk, cause=cause, payload={"actor": actor})
     return True
+
+
+def _shut(location: Location) -> bool:
+    """Whether it was open; what uses the place may refuse, in words of its own."""
+    try:
+        with transaction.atomic():
+            return bool(_where(location, active=True).update(active=False))
+    except IntegrityError as error:
+        told: Any = getattr(error.__cause__, "diag", None)
+        if told is None or told.constraint_name != NEEDED:
+            raise
+        raise NotPossible(f"{told.message_primary}.") from error
 
 
 def reopen(location: Location) -> bool:
@@ -128,6 +141,7 @@ def change(location: Location, values: Mapping[str, Any], *, actor: str) -> None
     """Set hours, cut-offs, capacity and switches together, or nothing of it.
 
     `capacities` and `special_days` are lists of rows that take the place of all there were.
+    Raises NotPossible when it is to be closed and orders fall back to it.
     """
     tables: dict[str, Any] = {"capacities": Capacity, "special_days": SpecialDay}
     fields = {name: value for name, value in values.items() if name in SETTINGS}

@@ -142,7 +142,7 @@ DEEDS: dict[str, Deed] = {
     "hold": Deed("Hold", "would be held", _hold, _open, HoldForm, undone_by="unhold"),
     "resolve": Deed("Resolve holds", "every hold of it would be resolved", _resolve, _held,
                     errors=(IllegalMove, MovedMeanwhile, holds.MayNotResolve)),
-    "route": Deed("Route again", "would be routed again", _route, _waits),
+    "route": Deed("Route now", "would be routed now", _route, _waits),
     "tag": Deed("Add a tag", "would be tagged", _tag, form=TagForm, undone_by="untag"),
     "check": Deed("Check again", "would be checked again", _check_again, _open),
     "cancel": Deed("Cancel", "every unit that has not left would be canceled", _cancel, _open,

@@ -428,9 +428,10 @@ _UNFILLABLE = """
 SELECT a.order_id, array_agg(a.id ORDER BY a.id)
   FROM orders_allocation a
   JOIN orders_order o ON o.id = a.order_id
-  JOIN orders_saleschannel c ON c.id = o.channel_id AND c.cancel_unfillable_days IS NOT NULL
+  JOIN orders_saleschannel c ON c.id = o.channel_id
  WHERE a.state = 'queued' AND a.queue = 'unfillable'
-   AND a.since <= %(now)s - make_interval(days => c.cancel_unfillable_days)
+   AND (a.cancel_at <= %(now)s
+        OR a.since <= %(now)s - make_interval(days => c.cancel_unfillable_days))
    AND NOT EXISTS (SELECT 1 FROM orders_hold h
                     WHERE h.order_id = a.order_id AND h.state = 'open'
                       AND 'route' = ANY(h.blocks))
@@ -445,7 +446,7 @@ SELECT a.order_id, array_agg(a.id ORDER BY a.id)
 
 
 def cancel_unfillable(now: datetime) -> dict[str, int]:
-    """Cancel what found no stock point for as many days as its channel waits.
+    """Cancel what found no stock point for as many days as its channel, or its rule, waits.
 
     An order whose routing a hold forbids has not been looked at all that time: it is left. One
     statement finds them, each order is its own transaction: one that fails stops no other.

@@ -71,12 +71,22 @@ def orders_of(customer: Customer) -> QuerySet[Order]:
     return Order.objects.filter(customer_id__in=everyone(customer))
 
 
+def set_tier(*, customer_id: int, tier: str) -> bool:
+    """Say how good a customer they are ("" for nothing special); whether that is news.
+
+    Rules of routing ask for it, from the next decision on.
+    """
+    rows = Customer.objects.filter(pk=customer_id, erased_at=None).exclude(tier=tier)
+    return bool(rows.update(tier=tier))
+
+
 # --- one person, two addresses -------------------------------------------------------------------
 
 
 def merge(*, survivor: int, others: Collection[int], actor: str) -> int:
     """Make other customers the survivor: their orders move on; returns how many did.
 
+    The survivor keeps their tier; without one they get the first that the others have.
     Raises CannotMerge when one of them is the survivor, was erased, or is somebody else by now.
     """
     with transaction.atomic():
@@ -86,6 +96,8 @@ def merge(*, survivor: int, others: Collection[int], actor: str) -> int:
         Customer.objects.filter(Q(pk__in=others) | Q(merged_into_id__in=others)).update(
             merged_into_id=survivor
         )
+        tier = next((people[pk].tier for pk in [survivor, *others] if people[pk].tier), "")
+        Customer.objects.filter(pk=survivor).update(tier=tier)
         was = {order.pk: order.customer_id for order in moved}
         Order.objects.filter(pk__in=was).update(customer_id=survivor)
         events.record_many(
@@ -197,7 +209,7 @@ def export(customer: Customer) -> dict[str, Any]:
     by_name = {name: _rows_of(name, ids) for name in EXPORTED}
     return {
         "exported_at": timezone.now(),
-        "customer": list(people.values("id", "email", "name", "phone", "created_at")),
+        "customer": list(people.values("id", "email", "name", "phone", "tier", "created_at")),
         "orders": [
             {**_plain(dict(order)), "number": Order(pk=order["id"]).number,
              **{name: rows.get(order["id"], []) for name, rows in by_name.items()}}
@@ -254,7 +266,11 @@ def erase(*, customer_id: int, actor: str) -> Erased:
         files = _forget_files(ids)
         for pk in people:
             Customer.objects.filter(pk=pk, erased_at=None).update(
-                email=f"erased-{pk}@erased.invalid", name="", phone="", erased_at=timezone.now()
+                email=f"erased-{pk}@erased.invalid",
+                name="",
+                phone="",
+                tier="",
+                erased_at=timezone.now(),
             )
         events.record_many([(pk, "customer.erased", {}) for pk in ids], actor=actor)
         notes = OrderNote.objects.filter(order__in=ids).select_related("order").order_by("pk")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from inventory.models import Location
+from orders import services
 from orders.models import Allocation, DeliveryGroup, Order, OrderContact
 
 PICKUP, SHIP_TO_STORE = Order.Delivery.PICKUP, Order.Delivery.SHIP_TO_STORE
@@ -29,6 +30,11 @@ class Destination:
     def service(self) -> str:
         """How fast, as the channel said it."""
         return self._own.service
+
+    @property
+    def speed(self) -> str:
+        """The same as orders.services counts days: what is collected where it lies travels not."""
+        return services.COUNTER if self.delivery == PICKUP else self.service
 
     @property
     def wanted_on(self) -> date | None:

@@ -138,12 +138,13 @@ def _risk_level(risk: int | None) -> str:
 
 NEXT = {  # what waits in a queue -> what a person can do; the first that applies is shown
     Allocation.Queue.UNFILLABLE:
-        "Some units found no stock point. Route again when there is stock, or cancel.",
+        "Some units found no stock point. They are tried again when stock comes; or cancel them.",
     Allocation.Queue.PICKUP_REFUSED:
-        "The pick-up store refused. Ask the customer, then cancel or route again.",
+        "The pick-up store refused. Ask the customer, then cancel or route now.",
     Allocation.Queue.BACKORDER:
         "Some units wait for supply. They are sent on by themselves when it arrives.",
-    Allocation.Queue.ROUTING: "A worker routes it within seconds of its capture.",
+    Allocation.Queue.ROUTING:
+        "A worker routes it within seconds, or the next run where a rule lets it wait.",
 }  # fmt: skip
 
 

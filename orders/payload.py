@@ -197,6 +197,12 @@ class PaymentPayload(Strict):
     )
 
 
+class PromisePayload(Strict):
+    """What the customer was promised in the cart."""
+
+    token = Code(max_length=20_000, help_text="of the option chosen in POST /api/v1/promises")
+
+
 class OrderPayload(Strict):
     """One order. total = quantity x unit_price - discount_total + shipping_total (+ tax_total)."""
 
@@ -236,6 +242,7 @@ class OrderPayload(Strict):
     basket = serializers.UUIDField(
         allow_null=True, default=None, help_text="token of the basket that holds its units"
     )
+    promise = PromisePayload(required=False, allow_null=True)
 
     def to_internal_value(self, data: Any) -> Any:
         # Looked at before the lines are: a hundred thousand of them must cost nothing.

@@ -1,7 +1,9 @@
 """The first promise: where capture claims stock, and until when the customer has it.
 
-Pure functions on what inventory.availability read. Routing may move the claims to a better place
-afterwards; the promise stands.
+Functions on what inventory.availability read and on the delivery services (orders.services), which
+are read once a minute. Routing may move the claims to a better place afterwards; the promise
+stands. `speed` is what the order asks for: standard, express, or COUNTER for what is collected
+where it lies.
 """
 
 from collections.abc import Sequence
@@ -14,9 +16,8 @@ from config.geo import Point, distance_km
 from inventory import hours
 from inventory.availability import Sellable, StockPoint
 from inventory.supplies import Coming
+from orders.services import COUNTER, STANDARD, transit_days
 
-# Working days on the road by distance. Ours, from no carrier's sheet: (up to km, days).
-TRANSIT_DAYS: tuple[tuple[float, int], ...] = ((300, 1), (1000, 2), (2500, 4), (float("inf"), 7))
 UNKNOWN_DISTANCE_KM = 1000.0
 SATURDAY = 5
 _DAY = timedelta(days=1)
@@ -121,7 +122,7 @@ def _rank(
         if got:
             have[sku] -= got
     point = next(iter(free[location].values()))
-    return covered, -_km(point, at), -location
+    return covered, -km(point, at), -location
 
 
 def _take(
@@ -142,57 +143,89 @@ def _take(
 
 
 def promised_at(
-    pieces: Sequence[Piece], *, at: Point | None, placed: datetime, wanted_on: date | None = None
-) -> datetime | None:
+    pieces: Sequence[Piece], *, at: Point | None, placed: datetime, wanted_on: date | None = None,
+    speed: str = STANDARD,
+) -> datetime | None:  # fmt: skip
     """When the last piece is with the customer, or in their store; None: nothing is promised.
 
     Never before the day it is wanted on.
     """
     places = {piece.point.location: piece.point for piece in pieces}
-    arrivals = [arrival(point, at=at, placed=placed) for point in places.values()]
+    arrivals = [arrival(point, at=at, placed=placed, speed=speed) for point in places.values()]
     if wanted_on is not None:
         arrivals = [max(a, datetime.combine(wanted_on, DELIVERED_BY, a.tzinfo)) for a in arrivals]
     return max(arrivals, default=None)
 
 
 def release_at(
-    wanted_on: date, pieces: Sequence[Piece], at: Point | None, now: datetime
-) -> datetime | None:
+    wanted_on: date, pieces: Sequence[Piece], at: Point | None, now: datetime,
+    speed: str = STANDARD,
+) -> datetime | None:  # fmt: skip
     """When an order that is wanted on a day must be given to its stock points; None: at once.
 
     For each place the first of its days that brings the parcel no earlier than wanted; of several
     places the earliest day counts, so that nothing comes late.
     """
-    days = [_release(piece.point, wanted_on, at=at, now=now) for piece in pieces]
+    days = [_release(piece.point, wanted_on, at=at, now=now, speed=speed) for piece in pieces]
     first = min(days, default=None)
     return first if first is not None and first > now else None
 
 
-def _release(point: StockPoint, wanted_on: date, *, at: Point | None, now: datetime) -> datetime:
+def _release(
+    point: StockPoint, wanted_on: date, *, at: Point | None, now: datetime, speed: str
+) -> datetime:
     zone = _zone(point.timezone)
     today = local_time(now, point.timezone).date()
     day, first = wanted_on, max(today, wanted_on - MOST_AHEAD)
     while day > first:
         before = datetime.combine(day - _DAY, time.min, tzinfo=zone)
-        if arrival(point, at=at, placed=before).date() < wanted_on:
+        if arrival(point, at=at, placed=before, speed=speed).date() < wanted_on:
             break
         day -= _DAY
     return datetime.combine(day, time.min, tzinfo=zone)
 
 
-def arrival(point: StockPoint, *, at: Point | None, placed: datetime) -> datetime:
-    """End of the day, in the stock point's zone, on which its parcel arrives."""
+def arrival(
+    point: StockPoint, *, at: Point | None, placed: datetime, speed: str = STANDARD
+) -> datetime:
+    """End of the day, in the stock point's zone, on which its parcel arrives.
+
+    What is collected there is ready on the day a parcel would leave, until it closes.
+    """
     local = local_time(placed, point.timezone)
+    leaves = hand_over(point, local)
+    return arrival_from(point, leaves, at=at, zone=local.tzinfo, speed=speed)
+
+
+def hand_over(point: StockPoint, local: datetime) -> date:
+    """The day a parcel leaves that is asked for at a moment of the stock point's own clock."""
     open_ = hours.read(point.calendar, point.cutoff)
-    leaves = hours.hand_over_day(open_, local, lead_days=point.lead_days)
-    return delivered(leaves, transit_days(_km(point, at)), zone=local.tzinfo)
+    return hours.hand_over_day(open_, local, lead_days=point.lead_days)
 
 
-def arrival_of(coming: Coming, *, at: Point | None, now: datetime) -> datetime | None:
+def arrival_from(
+    point: StockPoint, leaves: date, *, at: Point | None, zone: tzinfo | None, speed: str
+) -> datetime:
+    """When a parcel arrives that leaves the stock point on a day."""
+    if speed == COUNTER:
+        return ready(point, leaves, zone=zone)
+    return delivered(leaves, transit_days(km(point, at), speed), zone=zone)
+
+
+def ready(point: StockPoint, day: date, *, zone: tzinfo | None) -> datetime:
+    """Until when something can be collected on a day: closing time, DELIVERED_BY at the latest."""
+    open_ = hours.read(point.calendar, point.cutoff).on(day)
+    closes = min(open_[-1][1], DELIVERED_BY) if open_ else DELIVERED_BY
+    return datetime.combine(day, closes, tzinfo=zone)
+
+
+def arrival_of(
+    coming: Coming, *, at: Point | None, now: datetime, speed: str = STANDARD
+) -> datetime | None:
     """When units of a supply are with the customer: its date, the sender's usual lateness, a day
     to put them away, and the way. None: nobody knows its date."""
-    ready = coming.ready_at(now)
-    return ready and arrival(coming.point, at=at, placed=ready)
+    moment = coming.ready_at(now)
+    return moment and arrival(coming.point, at=at, placed=moment, speed=speed)
 
 
 def delivered(leaves: date, days: int, *, zone: tzinfo | None) -> datetime:
@@ -216,12 +249,8 @@ def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-def transit_days(km: float) -> int:
-    """Working days on the road for a distance."""
-    return next(days for up_to, days in TRANSIT_DAYS if km <= up_to)
-
-
-def _km(point: StockPoint, at: Point | None) -> float:
+def km(point: StockPoint, at: Point | None) -> float:
+    """Kilometers from a stock point to somewhere; UNKNOWN_DISTANCE_KM when nobody knows where."""
     if at is None:
         return UNKNOWN_DISTANCE_KM
     return distance_km(Point(point.lat, point.lng, "exact"), at)

@@ -4,7 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from config.tasks import once
-from orders import baskets, cancellation, holds, polling
+from orders import baskets, cancellation, holds, polling, promise_moves
 from orders.payments import expiry
 from orders.webhooks import replaying
 
@@ -47,6 +47,14 @@ def cancel_unfillable() -> None:
     with once("cancel_unfillable", every_seconds=600) as run:
         if run is not None:
             run.result = cancellation.cancel_unfillable(timezone.now())
+
+
+@shared_task(name="orders.tasks.move_promises", ignore_result=True)
+def move_promises() -> None:
+    """Promise another day where all is on its way and some of it certainly arrives later."""
+    with once("move_promises", every_seconds=600) as run:
+        if run is not None:
+            run.result = {"orders": promise_moves.move_certain()}
 
 
 @shared_task(name="orders.tasks.expire_payments", ignore_result=True)

@@ -135,7 +135,7 @@ def _units(data: Data) -> str:
 
 
 def _because(data: Data) -> str:
-    reason = str(data.get("reason") or "").replace("_", " ")
+    reason = str(data.get("words") or data.get("reason") or "").replace("_", " ")
     return f": {reason}" if reason else ""
 
 
@@ -147,6 +147,8 @@ def _received(data: Data, known: _Known) -> str:
         parts.append(f"stock held at {held}")
     if until:
         parts.append(f"promised until {date_format(until, 'D j M')}")
+    if cart := data.get("cart_promised_at"):
+        parts.append(f"the cart had promised {_day_in_words(cart)}")
     if missing := data.get("missing_units"):
         parts.append(f"{_units({'units': missing})} without stock")
     if awaited := data.get("awaited_units"):
@@ -187,7 +189,7 @@ def _why(data: Data) -> str:
 def _promise(data: Data, known: _Known) -> str:
     before = f" instead of {_day_in_words(data['before'])}" if data.get("before") else ""
     cause = str(data.get("reference") or "")
-    because = cause if " " in cause else f"{cause} moved"
+    because = cause if " " in cause or data.get("moved") else f"{cause} moved"
     return f"Promised until {_day_in_words(data.get('promised_at'))}{before}, because {because}"
 
 
@@ -275,6 +277,10 @@ WORDS: dict[str, Words] = {
     ),
     "allocation.requeued": lambda d, k: (
         f"{_units(d)} lost {k.place(d.get('location'))} and wait to be routed again{_because(d)}"
+    ),
+    "allocation.claimed": lambda d, k: (
+        f"{k.place(d.get('location'))} took {_units(d)} that were open to several stock points,"
+        f" before {k.all_of(d.get('from_locations') or ())} accepted them"
     ),
     "fulfillment.requested": lambda d, k: f"{k.place(d.get('location'))} asked to send {_units(d)}",
     "fulfillment.cancel_requested": lambda d, k: (

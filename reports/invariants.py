@@ -208,7 +208,9 @@ SELECT a.id, a.order_id, a.state, a.queue FROM orders_allocation a
             AND w.subject = a.order_id AND w.done_at IS NULL AND w.dead_at IS NULL)
         AND NOT EXISTS (SELECT 1 FROM orders_hold h WHERE h.order_id = a.order_id
             AND h.state = 'open' AND 'route' = ANY(h.blocks)
-            AND (h.slices = '{}' OR a.id = ANY(h.slices))))
+            AND (h.slices = '{}' OR a.id = ANY(h.slices)))
+        AND (a.next_action_at IS NULL  -- what waits for the next run says until when
+             OR a.next_action_at < now() - interval '1 hour'))
     OR (a.queue = 'backorder'
         AND NOT EXISTS (SELECT 1 FROM inventory_reservation r
             WHERE r.id = a.reservation_id AND r.supply_id IS NOT NULL))
@@ -231,6 +233,7 @@ SELECT 'repeat' AS what, f.id, o.location_id FROM routing_refusal f
   JOIN fulfillment_fulfillmentline w ON w.allocation_id = a.id
   JOIN fulfillment_fulfillmentorder o ON o.id = w.fulfillment_order_id
    AND o.location_id = f.location_id AND o.created_at > f.at
+   AND (f.excluded_until IS NULL OR o.created_at < f.excluded_until)
 UNION ALL
 SELECT 'too many', a.id, a.attempt FROM orders_allocation a WHERE a.attempt > 10
 UNION ALL

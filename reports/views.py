@@ -41,7 +41,8 @@ class PeriodForm(forms.Form):
         return data
 
 
-def _period(request: HttpRequest) -> tuple[PeriodForm, figures.Period]:
+def period_of(request: HttpRequest) -> tuple[PeriodForm, figures.Period]:
+    """The period that was asked for; the last week when it makes no sense."""
     today = timezone.now().astimezone(ZoneInfo(settings.COMPANY_TIME_ZONE)).date()
     week: dict[str, date] = {"first": today - timedelta(days=6), "last": today}
     given = {name: request.GET.get(name) or week[name] for name in week}
@@ -54,11 +55,11 @@ def _period(request: HttpRequest) -> tuple[PeriodForm, figures.Period]:
 @permission_required("orders.view_order", raise_exception=True)
 def managers(request: HttpRequest) -> HttpResponse:
     """Orders, units and value per channel and day; fill rate and refusals per stock point."""
-    form, period = _period(request)
+    form, period = period_of(request)
     sales = figures.sales(period)
     context = {
         **site.each_context(request), "title": "Managers", "form": form, "period": period,
-        "spans": _spans(period), "chart": _chart(sales, period),
+        "spans": spans(period), "chart": _chart(sales, period),
         "days": _days(sales), "totals": _totals(sales), "orders_url": _orders_url(
             period.first, period.last),
         "service": [_service(row, period) for row in figures.service(period)],
@@ -69,11 +70,11 @@ def managers(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/managers.html", context)
 
 
-def _spans(period: figures.Period) -> list[dict[str, Any]]:
+def spans(period: figures.Period) -> list[dict[str, Any]]:
     """Periods people ask for, all ending today."""
     today = timezone.now().astimezone(ZoneInfo(settings.COMPANY_TIME_ZONE)).date()
-    spans = [("today", 1), ("7 days", 7), ("30 days", 30), ("90 days", 90)]
-    firsts = [(words, today - timedelta(days=days - 1)) for words, days in spans]
+    named = [("today", 1), ("7 days", 7), ("30 days", 30), ("90 days", 90)]
+    firsts = [(words, today - timedelta(days=days - 1)) for words, days in named]
     return [
         {"words": words, "current": (period.first, period.last) == (first, today),
          "url": "?" + urlencode({"first": first.isoformat(), "last": today.isoformat()})}
@@ -151,7 +152,7 @@ def _level(fill_rate: float | None) -> str:
 @permission_required("orders.view_order", raise_exception=True)
 def sales_csv(request: HttpRequest) -> HttpResponseBase:
     """The sales figures of the period as a file."""
-    _, period = _period(request)
+    _, period = period_of(request)
     return csv_response(
         f"sales-{period.first}-{period.last}.csv",
         ["day", "channel", "currency", "orders", "units", "value"],

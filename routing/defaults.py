@@ -4,9 +4,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from django.db import transaction
-from django.utils import timezone
 
 from orders.models import DeliveryService
+from routing import rules
 from routing.models import (
     EmissionFactor,
     RefusalReason,
@@ -84,7 +84,9 @@ REASONS = {
     "too_busy": ("no time today", "none", "missing", False),
     "closed": ("closed", "none", "missing", False),
     "other": ("other", "none", "missing", False),
+    "timeout": ("not accepted in time", "none", "missing", False),
 }
+AUTOMATIC = ("timeout",)  # nobody chooses them
 
 
 def seed() -> RuleSet:
@@ -99,10 +101,9 @@ def seed() -> RuleSet:
         known = RuleSet.objects.filter(name=NAME)
         active = known.filter(state=RuleSet.State.ACTIVE).first() or known.first()
         if active is None:
-            active = RuleSet.objects.create(
-                name=NAME, state=RuleSet.State.ACTIVE, activated_at=timezone.now()
-            )
+            active = RuleSet.objects.create(name=NAME)
             Rule.objects.create(rule_set=active)
+            active = rules.activate(rule_set_id=active.pk)
     return active
 
 
@@ -112,10 +113,11 @@ def seed_reasons() -> None:
         return
     RefusalReason.objects.bulk_create(
         RefusalReason(
-            code=code, name=name, effect=effect, bucket=bucket, asks_count=counts, position=place
+            code=code, name=name, effect=effect, bucket=bucket, asks_count=counts, position=place,
+            automatic=code in AUTOMATIC,
         )
         for place, (code, (name, effect, bucket, counts)) in enumerate(REASONS.items(), 1)
-    )
+    )  # fmt: skip
 
 
 def seed_factors() -> dict[str, EmissionFactor]:

@@ -12,7 +12,6 @@ from django.db.models import QuerySet
 
 from orders.destinations import PICKUP, Destination
 from orders.models import Allocation, Order
-from routing import engine
 
 # A destination's lines in one box, or those of no box: (group or 0, word).
 Key = tuple[int, str]
@@ -52,17 +51,6 @@ class Part:
         """Which capacity of a stock point's day it takes."""
         return "pickup" if self.is_pickup else "ship"
 
-    def aim(self) -> engine.Destination | None:
-        """The destination's place; None: that of the order's contact, or of the pick-up."""
-        if self.is_pickup:
-            return None
-        group, store = self.destination.group, self.destination.place
-        if store is not None:
-            return engine.Destination(lat=store.lat, lng=store.lng, country=store.country)
-        if group is not None:
-            return engine.Destination(lat=group.lat, lng=group.lng, country=group.country)
-        return None
-
     def slices(self) -> QuerySet[Allocation]:
         """All slices of the part, wherever they are."""
         group = self.destination.group
@@ -73,6 +61,11 @@ class Part:
 def whole(order: Order) -> Part:
     """The order as if all of it went to its own destination."""
     return Part(Destination(order), kept=order.ship_together, is_whole=True)
+
+
+def is_one(order: Order, waiting: Iterable[HasKey]) -> bool:
+    """Whether all that waits goes to the order's own destination, in any number of parcels."""
+    return not order.ship_together and not any(one.group or one.together for one in waiting)
 
 
 def of(order: Order, waiting: Iterable[HasKey]) -> list[Part]:

@@ -14,7 +14,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
 from django.utils import timezone
 
-from config.demo import catalog, network, people, stockroom
+from config.demo import catalog, network, people, rulebook, stockroom
 from inventory import ledger
 from inventory.models import Location, PoolLocation, Product, StockPool, Supply
 from orders.keys import CHANNEL_SCOPES, LOCATION_SCOPES
@@ -56,7 +56,7 @@ def load() -> dict[str, int]:
         places = _locations()
         products = _products()
         channels = _channels(places)
-        defaults.seed()
+        rulebook.write(defaults.seed())
         users = _people(places)
         stock = _stock(products, places)
         supplies = _supplies(products, places)

@@ -16,6 +16,7 @@ from fulfillment.work.leaving import (
     ready,
     ship,
 )
+from fulfillment.work.others import Other, refuse_too, wanting
 from fulfillment.work.picking import (
     NotInOrder,
     TooMany,
@@ -29,6 +30,7 @@ from fulfillment.work.picking import (
 from fulfillment.work.requests import handle_sync, ship_by, sync
 from fulfillment.work.task import MOVES, REFUSABLE, Outcome, TakenAway
 from fulfillment.work.tracking import InFuture, track
+from fulfillment.work.waiting import claim, take_back, take_back_due
 
 __all__ = [
     "MOVES",
@@ -40,6 +42,7 @@ __all__ = [
     "NotForStore",
     "NotInOrder",
     "OnHold",
+    "Other",
     "OtherTracking",
     "Outcome",
     "TakenAway",
@@ -50,6 +53,7 @@ __all__ = [
     "accept",
     "answer_cancel",
     "arrive",
+    "claim",
     "collect",
     "hand_out",
     "handle_ask",
@@ -58,9 +62,13 @@ __all__ = [
     "pick_all",
     "ready",
     "refuse",
+    "refuse_too",
     "scan",
     "ship",
     "ship_by",
     "sync",
+    "take_back",
+    "take_back_due",
     "track",
+    "wanting",
 ]

@@ -11,6 +11,7 @@ from fulfillment.work.task import F, Outcome, S, Task, lock_task
 from inventory import ledger
 from orders import cancellation, holds, lifecycle, payments
 from orders.models import Allocation, Order
+from routing import emissions
 
 
 class OnHold(Exception):
@@ -54,12 +55,16 @@ class WrongWayOut(Exception):
         super().__init__(f"{row.order} is to be {words}")
 
 
-def ship(*, fulfillment_order_id: int, carrier: str, tracking_number: str, actor: str) -> Outcome:
+def ship(
+    *, fulfillment_order_id: int, carrier: str, tracking_number: str, actor: str,
+    weight_g: int | None = None,
+) -> Outcome:  # fmt: skip
     """Hand a packed parcel to the carrier; its units leave the stock.
 
-    The same carrier and number again answer with the parcel that left. Raises NeedsTracking,
-    OnHold, WrongWayOut, TrackingTaken, OtherTracking, TakenAway, IllegalMove while it is not
-    packed, and inventory.ledger.NotEnough when the books say the stock point has less.
+    `weight_g` is what it weighs with its packaging, when somebody weighed it. The same carrier
+    and number again answer with the parcel that left. Raises NeedsTracking, OnHold, WrongWayOut,
+    TrackingTaken, OtherTracking, TakenAway, IllegalMove while it is not packed, and
+    inventory.ledger.NotEnough when the books say the stock point has less.
     """
     carrier, tracking_number = carrier.strip(), tracking_number.strip()
     missing = [
@@ -76,7 +81,7 @@ def ship(*, fulfillment_order_id: int, carrier: str, tracking_number: str, actor
         _check_may_leave(task, pickup=False)
         parcel = _hand_over(
             task, S.SHIPPED, actor=actor, carrier=carrier, tracking_number=tracking_number,
-            destination_id=task.row.destination.place_id,
+            destination_id=task.row.destination.place_id, weighed=weight_g,
         )  # fmt: skip
         task.record("parcel.shipped", actor=actor, parcel=parcel.pk, carrier=carrier,
                     tracking=tracking_number)  # fmt: skip
@@ -155,13 +160,19 @@ def _hand_over(task: Task, to: str, *, actor: str, **fields: Any) -> Parcel:
     return parcel
 
 
-def _parcel(task: Task, **fields: Any) -> Parcel:
+def _parcel(task: Task, *, weighed: int | None = None, **fields: Any) -> Parcel:
     weight = sum(line.quantity * line.allocation.line.product.weight_g for line in task.lines)
+    trip = emissions.of_parcel(
+        destination=task.row.destination, location=task.row.location, slices=task.slices,
+        carrier=fields.get("carrier", ""),
+    )  # fmt: skip
+    weight, basis = weighed or weight, emissions.told(trip.basis, weighed=bool(weighed))
     try:
         with transaction.atomic():  # the number is unique: another parcel may have it
             parcel = Parcel.objects.create(
                 fulfillment_order=task.row, order=task.order, location=task.row.location,
-                weight_g=weight, **fields,
+                weight_g=weight, service=trip.service, km=trip.km, kg_co2_planned=trip.planned,
+                kg_co2=emissions.kg(basis, weight), co2_basis=basis, **fields,
             )  # fmt: skip
     except IntegrityError as error:
         if "parcel_tracking_once" not in str(error):

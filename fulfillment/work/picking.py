@@ -11,8 +11,7 @@ from fulfillment.work.task import MOVES, REFUSABLE, F, Outcome, S, Task, lock_ta
 from inventory import ledger
 from orders import cancellation, lifecycle
 from orders.models import Allocation
-from routing import decide
-from routing.models import Refusal
+from routing import offers, reasons, refusals
 
 MAX_CODE = 64
 
@@ -49,6 +48,8 @@ def accept(*, fulfillment_order_id: int, actor: str) -> Outcome:
         if task.reached(F.ACCEPTED):
             return Outcome(task.row, changed=False)
         task.move(F.ACCEPTED, slices=S.ACCEPTED, assigned_to=actor)
+        if task.row.offered_to > 1:
+            offers.end(task.order, task.slices)
         task.record("fulfillment.accepted", actor=actor)
     return Outcome(task.row, changed=True)
 
@@ -68,10 +69,9 @@ def refuse(
 
     keep: units it can give, by line id; lines that are not named are kept whole, None keeps
     nothing. Said this way (what is left, not how many fewer) a repeat changes nothing.
-    Raises ValueError for an unknown reason, UnknownLine, TakenAway, and IllegalMove once packed.
+    Raises routing.reasons.UnknownReason, UnknownLine, TakenAway, and IllegalMove once packed.
     """
-    if reason not in Refusal.Reason.values:
-        raise ValueError(f"{reason!r} is not a reason: {', '.join(Refusal.Reason.values)}")
+    why = reasons.find(reason)
     with transaction.atomic():
         task = lock_task(fulfillment_order_id)
         if task.row.state == F.REFUSED:
@@ -84,10 +84,10 @@ def refuse(
             return Outcome(task.row, changed=False)
         along = _leave_with(task, slices)
         units = sum(piece.quantity for piece in slices)
-        task.record("fulfillment.refused", actor=actor, units=units, reason=reason)
+        task.record("fulfillment.refused", actor=actor, units=units, reason=reason, words=why.name)
         slices, along = _end_asked(task, slices, actor=actor), _end_asked(task, along, actor=actor)
         if slices or along:
-            decide.reroute(slices=slices, along=along, reason=reason, note=note, actor=actor)
+            refusals.reroute(slices=slices, along=along, reason=reason, note=note, actor=actor)
         if not task.lines:
             task.move(F.REFUSED, slices=S.QUEUED, ended_at=timezone.now())
         finish_picking(task, actor=actor)

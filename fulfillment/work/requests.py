@@ -1,12 +1,14 @@
 """Asking stock points for work, and taking it back."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
+from django.db.models import Count, OuterRef, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from config.models import OutboxRow
@@ -17,7 +19,7 @@ from inventory import hours, places
 from inventory.models import Location
 from orders import cancellation, events, holds, lifecycle
 from orders.models import Allocation, Order
-from routing.models import Offer
+from routing.models import Offer, OpenOffer
 
 ACTOR = "fulfillment"
 
@@ -66,17 +68,14 @@ def _request(order: Order, asked: Sequence[int]) -> None:
         return
     slices.sort(key=lambda piece: (*_parcel_of(piece), piece.pk))
     groups = [(key, list(group)) for key, group in groupby(slices, _parcel_of)]
-    decisions = _decisions(order)
+    given = _given(order)
     special = places.special_days([location for (location, _), _ in groups])
     now = timezone.now()
     rows = FulfillmentOrder.objects.bulk_create(
-        FulfillmentOrder(
-            order=order, location_id=location, group_id=group or None, created_at=now,
-            ship_by=_ship_by(order, pieces[0].location, now=now, special=special[location]),
-            **_why(pieces, decisions),
-        )
+        _work(order, pieces, group=group, given=given, now=now, special=special[location])
         for (location, group), pieces in groups
-    )  # fmt: skip
+    )
+    _let_others_wait(rows)
     FulfillmentLine.objects.bulk_create(
         FulfillmentLine(fulfillment_order=row, allocation=piece, quantity=piece.quantity)
         for row, (_, pieces) in zip(rows, groups, strict=True)
@@ -99,18 +98,53 @@ def _parcel_of(piece: Allocation) -> tuple[int, int]:
     return piece.location_id, piece.line.group_id or 0
 
 
-def _decisions(order: Order) -> dict[int, tuple[int, str]]:
-    """(id, sentence) of the newest decision that gave out each slice."""
-    rows = Offer.objects.filter(order=order).order_by("id")
-    found = rows.values_list("slices", "decision_id", "decision__sentence")
-    return {piece: (pk, sentence) for slices, pk, sentence in found for piece in slices}
+def _given(order: Order) -> dict[int, Offer]:
+    """The newest offer of each slice; `others`: to how many stock points it is open beside."""
+    others = OpenOffer.objects.filter(decision=OuterRef("decision"), state=OpenOffer.State.OPEN)
+    count = others.values("decision").annotate(n=Count("pk")).values("n")
+    rows = Offer.objects.filter(order=order).select_related("decision").order_by("id")
+    rows = rows.annotate(others=Coalesce(Subquery(count), 0)).defer(
+        "decision__inputs", "decision__result", "decision__attempts"
+    )
+    return {piece: offer for offer in rows for piece in offer.slices}
 
 
-def _why(pieces: Sequence[Allocation], decisions: Mapping[int, tuple[int, str]]) -> dict[str, Any]:
-    """The newest decision about these slices, for the people who get the work."""
-    known = [decisions[piece.pk] for piece in pieces if piece.pk in decisions]
-    pk, sentence = max(known, default=(None, ""))
-    return {"decision_id": pk, "why": sentence}
+def _work(
+    order: Order, pieces: Sequence[Allocation], *, group: int, given: Mapping[int, Offer],
+    now: datetime, special: Sequence[hours.SpecialDay],
+) -> FulfillmentOrder:  # fmt: skip
+    location = pieces[0].location
+    row = FulfillmentOrder(
+        order=order, location=location, group_id=group or None, created_at=now,
+        ship_by=_ship_by(order, location, now=now, special=special),
+    )  # fmt: skip
+    known = [given[piece.pk] for piece in pieces if piece.pk in given]
+    if known:
+        offer = max(known, key=lambda one: one.pk)
+        row.decision_id, row.why = offer.decision_id, offer.decision.sentence
+        row.offered_to = 1 + offer.others  # type: ignore[attr-defined]
+        if offer.accept_by is not None and not row.is_pickup:
+            row.accept_by = accept_by(
+                row.location, offer.accept_by - offer.decision.at, now=now, special=special
+            )
+    return row
+
+
+def accept_by(
+    location: Location, span: timedelta, *, now: datetime, special: Sequence[hours.SpecialDay] = ()
+) -> datetime:
+    """Until when work given now is to be accepted: the time runs from the next opening on."""
+    opens = hours.opens_next(_hours(location, special), now.astimezone(ZoneInfo(location.timezone)))
+    return (opens or now) + span
+
+
+def _let_others_wait(rows: Iterable[FulfillmentOrder]) -> None:
+    """Who may take the work beside its stock point has as much time."""
+    for row in rows:
+        if row.offered_to > 1 and row.accept_by is not None:
+            OpenOffer.objects.filter(
+                decision=row.decision_id, state=OpenOffer.State.OPEN
+            ).update(expires_at=row.accept_by)  # fmt: skip
 
 
 def _ship_by(order: Order, location: Location | None, **known: Any) -> datetime:
@@ -133,11 +167,15 @@ def ship_by(
     if location is None:
         raise ValueError("a routed slice has a stock point")
     zone = ZoneInfo(location.timezone)
-    open_ = hours.known(
-        location.opening_hours, cutoff=location.cutoff, cutoffs=location.cutoffs, special=special
-    )
+    open_ = _hours(location, special)
     day = hours.hand_over_day(open_, now.astimezone(zone), lead_days=location.lead_days)
     return datetime.combine(day, open_.cutoff(day) or location.cutoff, tzinfo=zone)
+
+
+def _hours(location: Location, special: Sequence[hours.SpecialDay]) -> hours.Hours:
+    return hours.known(
+        location.opening_hours, cutoff=location.cutoff, cutoffs=location.cutoffs, special=special
+    )
 
 
 # --- taking back ---------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from fulfillment.models import Parcel
 from fulfillment.work.task import Outcome, S
 from orders import events, lifecycle, payments
 from orders.models import Allocation, Order
+from routing import emissions
 
 T = Parcel.Tracking
 # How far a parcel has come: an older fact counts only if it says more than what is known.
@@ -31,9 +32,13 @@ class InFuture(Exception):
         super().__init__(f"{at.isoformat()} is in the future")
 
 
-def track(*, parcel_id: int, status: str, at: datetime, actor: str) -> Outcome:
+def track(
+    *, parcel_id: int, status: str, at: datetime, actor: str, weight_g: int | None = None,
+    kg_co2e: float | None = None,
+) -> Outcome:  # fmt: skip
     """Write down a carrier's fact of time `at`; `changed` is false for what is old or known.
 
+    What the carrier weighed, and what it says the parcel emitted, is taken with any fact.
     A late, older fact never moves a parcel back, and once delivered it stays so unless it comes
     back later. What a carrier delivered to a store is there, not with its customer. Raises
     Parcel.DoesNotExist, InFuture, ValueError for a status carriers do not give.
@@ -45,6 +50,7 @@ def track(*, parcel_id: int, status: str, at: datetime, actor: str) -> Outcome:
     with transaction.atomic():
         order = lifecycle.lock(Parcel.objects.values_list("order_id", flat=True).get(pk=parcel_id))
         parcel = Parcel.objects.select_related("fulfillment_order").get(pk=parcel_id)
+        _measure(parcel, weight_g=weight_g, kg_co2e=kg_co2e)
         if not _is_news(parcel, status, at):
             return Outcome(parcel.fulfillment_order, changed=False, parcel=parcel)
         parcel.tracking_status, parcel.tracking_at = status, max(at, parcel.tracking_at)
@@ -58,6 +64,18 @@ def track(*, parcel_id: int, status: str, at: datetime, actor: str) -> Outcome:
         else:
             events.record(order.pk, "parcel.tracked", actor=actor, parcel=parcel.pk, status=status)
     return Outcome(parcel.fulfillment_order, changed=True, parcel=parcel)
+
+
+def _measure(parcel: Parcel, *, weight_g: int | None, kg_co2e: float | None) -> None:
+    """What the carrier's scale and books say replaces what was counted from ours."""
+    if weight_g is None and kg_co2e is None:
+        return
+    parcel.weight_g = weight_g or parcel.weight_g
+    parcel.co2_basis = emissions.told(
+        parcel.co2_basis, weighed=weight_g is not None, carriers_kg=kg_co2e
+    )
+    parcel.kg_co2 = emissions.kg(parcel.co2_basis, parcel.weight_g)
+    parcel.save(update_fields=["weight_g", "co2_basis", "kg_co2"])
 
 
 def _is_news(parcel: Parcel, status: str, at: datetime) -> bool:

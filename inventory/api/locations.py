@@ -211,7 +211,10 @@ class LocationView(APIView):
         payload = LocationPayload(data=request.data)
         payload.is_valid(raise_exception=True)
         actor = request.auth.name  # type: ignore[union-attr]
-        places.change(location, payload.validated_data, actor=f"key {actor}"[:100])
+        try:
+            places.change(location, payload.validated_data, actor=f"key {actor}"[:100])
+        except places.NotPossible as error:
+            raise ValidationError({"active": [str(error)]}) from error
         return Response(LocationRow(_find(request, code)).data)
 
 

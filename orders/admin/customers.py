@@ -50,6 +50,15 @@ def _merge_form(email: str) -> type[MergeForm]:
     return type("FilledMergeForm", (MergeForm,), {"email": field})
 
 
+def _tier_form(customer: Customer) -> type[forms.Form]:
+    """The form, with the tier as it is."""
+    field = forms.Text(
+        label="Tier", max_length=20, required=False, initial=customer.tier,
+        help_text="gold, silver ...: the words that rules of routing ask for",
+    )  # fmt: skip
+    return type("TierForm", (forms.Form,), {"tier": field})
+
+
 class EraseForm(forms.Form):
     """A person's data is gone for good: the address is typed once more."""
 
@@ -60,7 +69,7 @@ class EraseForm(forms.Form):
 class CustomerAdmin(ReadOnlyAdmin):
     """People who buy."""
 
-    list_display = ("who", "name", "phone", "state", "since")
+    list_display = ("who", "name", "phone", "tier", "state", "since")
     list_display_links = ("who",)
     search_fields = ("email",)  # shows the box; get_search_results answers
     search_help_text = "E-mail, or what finds one of their orders: name, phone, number"
@@ -69,7 +78,7 @@ class CustomerAdmin(ReadOnlyAdmin):
     fieldsets = ((None, {"fields": ("email",)}),)
     readonly_fields = ("email",)
     change_form_template = "admin/orders/customer_page.html"
-    actions_detail = ("new_order", "export_data", "merge", "erase")
+    actions_detail = ("new_order", "set_tier", "export_data", "merge", "erase")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Customer], search_term: str
@@ -128,6 +137,23 @@ class CustomerAdmin(ReadOnlyAdmin):
         last = customers.orders_of(found(Customer, object_id)).order_by("-pk").first()
         url = reverse("admin:orders_order_new_order")
         return HttpResponseRedirect(f"{url}?order={last.pk}" if last else url)
+
+    @action(description="Tier", permissions=["handle"], url_path="tier", icon="military_tech")
+    def set_tier(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        customer = found(Customer, object_id)
+
+        def effect(data: dict) -> str:
+            tier = data["tier"].strip()
+            if not customers.set_tier(customer_id=customer.pk, tier=tier):
+                return "Nothing changed."
+            return f"{customer} is {tier} now." if tier else f"{customer} has no tier now."
+
+        return forms.ask(
+            request, site=self.admin_site, title=f"Tier of {customer}", form=_tier_form(customer),
+            effect=effect, back=_page(customer), submit="Save",
+            text="Rules of routing may ask for it; it counts from the next decision on. Empty: no"
+            " tier.",
+        )  # fmt: skip
 
     @action(description="Export their data", permissions=["handle"], url_path="export",
             icon="download")  # fmt: skip

@@ -25,7 +25,8 @@ from orders.payload import OrderPayload, validated
 
 KEY = OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER)
 SHAPE = ("fields", "include")
-DETAIL = ("lines", "slices", "bundles", "groups")  # of one order, unless it is asked for otherwise
+# Of one order, unless it is asked for otherwise.
+DETAIL = ("lines", "slices", "bundles", "groups", "promise")
 
 
 class OrdersView(ListAPIView):

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
 from drf_spectacular.extensions import OpenApiSerializerExtension
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from orders import capture, queries
+from orders import capture, outlook, queries
 from orders.api.shapes import INCLUDES, Shape
 from orders.models import (
     Allocation,
@@ -229,6 +231,13 @@ class ShipmentPart(serializers.Serializer):
     location = serializers.CharField(source="location.code")
     shipped_at = serializers.DateTimeField()
     delivered_at = serializers.DateTimeField(allow_null=True)
+    kg_co2_planned = serializers.FloatField(
+        allow_null=True, help_text="kg CO₂e by the plan of the routing decision"
+    )
+    kg_co2 = serializers.FloatField(
+        allow_null=True, help_text="kg CO₂e by its carrier, weight and distance, or as the carrier"
+        " says; 0 for what was collected",
+    )  # fmt: skip
     lines = ShippedPart(many=True)
 
 
@@ -271,6 +280,31 @@ class ContactPart(serializers.ModelSerializer):
         fields = ["email", *_ADDRESS, "billing", "note", "gift_message", "destinations"]
 
 
+class PromiseWindow(serializers.Serializer):
+    """The days between which it comes: the first arrival that is expected, the promised day."""
+
+    earliest = serializers.DateField()
+    latest = serializers.DateField()
+
+
+class PromiseRow(serializers.Serializer):
+    """How the promise stands. `expected_at`: as things are, all of it is there; null: not known.
+
+    kept: nothing speaks against it, or it was; moved: to a later day; at_risk: it may not be kept;
+    late: it was not.
+    """
+
+    promised_at = serializers.DateTimeField(source="promised")
+    window = serializers.SerializerMethodField()
+    expected_at = serializers.DateTimeField(source="expected", allow_null=True)
+    state = serializers.ChoiceField(choices=outlook.STATES)
+
+    @extend_schema_field(PromiseWindow)
+    def get_window(self, one: outlook.Outlook) -> dict[str, str]:
+        earliest, latest = one.window  # type: ignore[misc]  # there is a promise
+        return {"earliest": earliest.isoformat(), "latest": latest.isoformat()}
+
+
 class OrderRow(InCurrency):
     """An order: its fields, or those that `fields` names, and what `include` names beside them."""
 
@@ -292,6 +326,7 @@ class OrderRow(InCurrency):
     events = EventRow(many=True)
     notes = NotePart(many=True)
     contact = ContactPart(allow_null=True, default=None)
+    promise = serializers.SerializerMethodField()
 
     class Meta:
         model = Order
@@ -302,7 +337,7 @@ class OrderRow(InCurrency):
                   "deliver_by", "placed_at", "received_at", "promised_at", "closed_at",
                   "updated_at", "version", "risk", "findings", "test", "tags", "metadata",
                   "lines", "bundles", "groups", "holds", "payments", "shipments", "events",
-                  "notes", "contact"]  # fmt: skip
+                  "notes", "contact", "promise"]  # fmt: skip
         amounts = ("subtotal", "discount_total", "shipping_total", "tax_total", "total",
                    "commission")  # fmt: skip
 
@@ -318,6 +353,17 @@ class OrderRow(InCurrency):
 
     def get_payment_status(self, order: Order) -> str:
         return queries.payment_status(order)
+
+    @extend_schema_field(PromiseRow(allow_null=True))
+    def get_promise(self, order: Order) -> dict[str, Any] | None:
+        one = self._outlooks.get(order.pk)
+        return None if one is None or one.state is None else dict(PromiseRow(one).data)
+
+    @cached_property
+    def _outlooks(self) -> dict[int, outlook.Outlook]:
+        """Of all orders of the page at once."""
+        rows: Any = self.parent.instance if self.parent else [self.instance]
+        return outlook.of([order.pk for order in rows])
 
 
 FIELDS = [name for name in OrderRow.Meta.fields if name not in INCLUDES]

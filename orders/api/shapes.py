@@ -29,6 +29,7 @@ INCLUDES: dict[str, tuple[str | Prefetch, ...]] = {
     "events": (Prefetch("events", OrderEvent.objects.order_by("id")),),
     "notes": ("notes",),
     "contact": ("contact", "delivery_groups"),
+    "promise": (),  # orders.outlook, one statement for a page
 }
 _PLACES = {"pickup_location": "pickup_location", "sold_at": "sold_at"}
 

@@ -15,6 +15,7 @@ from orders import events, promise
 # Orders with units that wait for supply, each with its supplies, and whether other units are open.
 _WAITING = """
 SELECT o.id, o.promised_at, c.lat, c.lng, array_agg(DISTINCT r.supply_id),
+       CASE o.delivery WHEN 'pickup' THEN '' ELSE o.service END,
        EXISTS (SELECT 1 FROM orders_allocation x WHERE x.order_id = o.id AND x.queue <> 'backorder'
                   AND x.state NOT IN ('shipped', 'delivered', 'collected', 'canceled'))
   FROM orders_allocation a
@@ -56,9 +57,9 @@ def _moved(rows: Iterable[tuple[Any, ...]]) -> Iterable[_Moved]:
     rows = list(rows)
     coming = supplies.supplies({pk for row in rows for pk in row[4]})
     now = timezone.now()
-    for order, before, lat, lng, waits_for, more_open in rows:
+    for order, before, lat, lng, waits_for, speed, more_open in rows:
         at = Point(lat, lng, "exact") if lat is not None and lng is not None else None
-        days = [promise.arrival_of(coming[pk], at=at, now=now) for pk in waits_for]
+        days = [promise.arrival_of(coming[pk], at=at, now=now, speed=speed) for pk in waits_for]
         after = max((day for day in days if day is not None), default=None)
         if after is None or (before and before.astimezone(after.tzinfo).date() == after.date()):
             continue

@@ -37,7 +37,7 @@ def promise_from_supply(
     rest = list(wanted)
     for _ in range(ROUNDS):
         ids = sorted({products[w.sku] for w in rest})
-        shares, missing = _share_out(rest, supplies.coming(pool=pool, products=ids), only)
+        shares, missing = share_out(rest, supplies.coming(pool=pool, products=ids), only)
         claims = [
             ledger.SupplyClaim(n, one.supply, units, order_id)
             for n, (_, one, units) in enumerate(shares)
@@ -59,9 +59,10 @@ def promise_from_supply(
     return found, _added_up(rest)
 
 
-def _share_out(
+def share_out(
     wanted: Sequence[Wanted], coming: Sequence[Coming], only: str | None
 ) -> tuple[list[tuple[Wanted, Coming, int]], list[Wanted]]:
+    """Units of supplies for what is wanted, the earliest first; returns (shares, what is left)."""
     room = {one.supply: one.room for one in coming}
     shares, missing = [], []
     for want in wanted:

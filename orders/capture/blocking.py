@@ -38,7 +38,7 @@ def _scheduled(one: Claimed, now: datetime) -> Iterator[Hold]:
         to = one.incoming.to[key]
         if to.wanted_on is None:
             continue
-        release = promise.release_at(to.wanted_on, pieces, at=to.at, now=now)
+        release = promise.release_at(to.wanted_on, pieces, at=to.at, now=now, speed=to.speed)
         if release is None:
             continue
         handle = f"{TYPE.SCHEDULED}:{key}".rstrip(":")

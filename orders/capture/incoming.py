@@ -8,12 +8,14 @@ from typing import Any
 from config import geo
 from inventory.availability import Sellable
 from inventory.models import Location
-from orders import promise
+from orders import promise, services
+from orders.capture import agreed
 from orders.capture.errors import Refused
 from orders.capture.items import Bundle, Item
 from orders.models import Basket, Order, SalesChannel
 from orders.problems import Problem
-from orders.validation import Verdict
+from orders.promise_tokens import Promised
+from orders.validation import Finding, Verdict
 
 MAIN = ""  # the key of the order's own destination
 
@@ -31,6 +33,7 @@ class Destination:
     only: str | None = None
     store: str | None = None
     wanted_on: date | None = None
+    speed: str = services.STANDARD
 
 
 @dataclass(eq=False)
@@ -44,6 +47,7 @@ class Incoming:
     places: Mapping[str, Location]  # by code: every stock point the payload names
     basket: Basket | None  # holds units for it already
     verdict: Verdict
+    cart: Promised | None = None  # what was promised there
     to: dict[str, Destination] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -64,12 +68,13 @@ class Incoming:
     def _destination(
         self, delivery: Mapping[str, Any], address: Mapping[str, Any] | None, day: date | None
     ) -> Destination:
-        method, code = delivery["method"], delivery["location"]
+        method, code, speed = delivery["method"], delivery["location"], delivery["service"]
         if method == Order.Delivery.SHIP_TO_STORE:
             place = self.places[code]
-            return Destination(geo.Point(place.lat, place.lng, "exact"), None, code, day)
-        only = code if method == Order.Delivery.PICKUP else None
-        return Destination(where(address), only, None, day)
+            return Destination(geo.Point(place.lat, place.lng, "exact"), None, code, day, speed)
+        if method == Order.Delivery.PICKUP:
+            return Destination(where(address), code, None, day, services.COUNTER)
+        return Destination(where(address), None, None, day, speed)
 
     def wanted(self) -> list[promise.Wanted]:
         """Everything that is to be claimed, by the place of its item."""
@@ -78,8 +83,13 @@ class Incoming:
     def plan(self, sellable: dict[str, Sellable], wanted: Sequence[promise.Wanted]) -> Plan:
         """Where to claim what is wanted, destination by destination.
 
-        `sellable` holds less afterwards: what one destination takes, the next cannot have.
+        `sellable` holds less afterwards: what one destination takes, the next cannot have. What
+        was promised in the cart comes from the places of the cart, as long as they have it.
         """
+        as_agreed = self.cart and agreed.plan(self.cart, sellable, wanted)
+        if as_agreed:
+            promise.take(sellable, as_agreed[0])
+            return as_agreed
         pieces: list[promise.Piece] = []
         missing: list[promise.Wanted] = []
         for key, to in self.to.items():
@@ -96,19 +106,38 @@ class Incoming:
         self, pieces: Iterable[promise.Piece], awaited: Iterable[Any], *, now: datetime
     ) -> datetime | None:
         """Until when the customer has everything; None when nothing is promised."""
+        pieces = list(pieces)
         days = [
             day
             for key, part in self.by_destination(pieces).items()
             if (day := promise.promised_at(
-                part, at=self.to[key].at, placed=now, wanted_on=self.to[key].wanted_on))
+                part, at=self.to[key].at, placed=now, wanted_on=self.to[key].wanted_on,
+                speed=self.to[key].speed))
         ]  # fmt: skip
-        days += [
-            day
+        supplied = [
+            promise.arrival_of(one.coming, at=to.at, now=now, speed=to.speed)
             for one in awaited
-            if (day := promise.arrival_of(
-                one.coming, at=self.to[self.items[one.index].group].at, now=now))
-        ]  # fmt: skip
-        return max(days, default=None)
+            if (to := self.to[self.items[one.index].group])
+        ]
+        normal = max([*days, *filter(None, supplied)], default=None)
+        if self.cart is None:
+            return normal
+        return agreed.until(self.cart, pieces, normal, supplied, self.not_before)
+
+    @property
+    def not_before(self) -> datetime | None:
+        """The end of the day before which the order is not wanted."""
+        day = self.to[MAIN].wanted_on
+        if day is None or self.cart is None:
+            return None
+        return datetime.combine(day, promise.DELIVERED_BY, self.cart.until.tzinfo)
+
+    def findings(self, promised: datetime | None) -> list[Finding]:
+        """What the checks found, and that the cart's promise does not stand."""
+        found = list(self.verdict.findings)
+        if self.cart is not None:
+            found += agreed.moved(self.cart, promised, self.not_before)
+        return found
 
     def by_destination(self, pieces: Iterable[promise.Piece]) -> dict[str, list[promise.Piece]]:
         """The pieces by the key of where they go."""

@@ -6,8 +6,9 @@ from datetime import date, datetime
 from typing import Any
 
 from django.db import connection, transaction
+from psycopg.types.json import Jsonb
 
-from orders import baskets, events, offer, promise, validation
+from orders import baskets, events, offer, promise, promise_tokens, validation
 from orders.capture import blocking, cards, slices
 from orders.capture.amounts import check
 from orders.capture.claiming import Claimed, claim
@@ -199,12 +200,14 @@ def _read(
             check_places(order, places)
             if verdict.refused:
                 raise Refused(verdict.refused)
+            stocked = items(order, kits)
+            cart = promise_tokens.of_order(channel.pk, order, stocked)
         except Refused as refused:
             answers[order["external_id"]] = refused
+        except promise_tokens.BadToken as bad:
+            answers[order["external_id"]] = Refused([bad.problem])
         else:
-            incoming.append(
-                Incoming(channel, order, items(order, kits), kits, places, basket, verdict)
-            )
+            incoming.append(Incoming(channel, order, stocked, kits, places, basket, verdict, cart))
     return incoming, sellable
 
 
@@ -244,9 +247,7 @@ def _finish(
         return {}
     _refuse_short(claimed)
     promised = {one.written.order_id: _promised(one, now=now) for one in claimed}
-    late = [one.written.order_id for one in claimed if not one.as_planned]
-    if late:
-        _promise_anew({pk: promised[pk] for pk in late})
+    _promise_anew([one for one in claimed if not one.as_planned], promised)
     slices.insert(claimed, now=now)
     holds = blocking.place(claimed, actor=actor, now=now)
     refused = cards.redeem(claimed, actor=actor)
@@ -287,18 +288,31 @@ def _promised(one: Claimed, *, now: datetime) -> datetime | None:
     return one.incoming.promised(pieces, one.awaited, now=now)
 
 
-def _promise_anew(promised: Mapping[int, datetime | None]) -> None:
+def _promise_anew(claimed: Sequence[Claimed], promised: Mapping[int, datetime | None]) -> None:
+    """Write what orders promise that could not claim all that was planned."""
+    if not claimed:
+        return
+    rows = [
+        (pk := one.written.order_id, promised[pk],
+         Jsonb([vars(finding) for finding in one.incoming.findings(promised[pk])]))
+        for one in claimed
+    ]  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE orders_order o SET promised_at = w.at"
-            " FROM unnest(%s::bigint[], %s::timestamptz[]) AS w(id, at) WHERE o.id = w.id",
-            [list(promised), list(promised.values())],
+            "UPDATE orders_order o SET promised_at = w.at, findings = w.findings"
+            " FROM unnest(%s::bigint[], %s::timestamptz[], %s::jsonb[]) AS w(id, at, findings)"
+            " WHERE o.id = w.id",
+            [list(column) for column in zip(*rows, strict=True)],
         )
 
 
 def _told(one: Claimed, promised: datetime | None, source: str) -> dict[str, Any]:
-    order = one.incoming.order
+    order, cart = one.incoming.order, one.incoming.cart
+    moved = cart is not None and len(one.incoming.findings(promised)) > len(
+        one.incoming.verdict.findings
+    )
     return {
+        **({"cart_promised_at": cart.until.isoformat()} if cart and moved else {}),
         "source": source, "total": str(order["total"]), "currency": order["currency"],
         "promised_at": promised and promised.isoformat(),
         "from_locations": sorted({piece.point.code for piece, _ in one.held}),

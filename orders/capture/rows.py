@@ -27,7 +27,7 @@ CHOICES: Mapping[str, Any] = {  # what a payload may leave out
     "ship_by": None, "deliver_by": None, "changed_at": None,
 }  # fmt: skip
 ADDRESS_FIELDS = ("line1", "line2", "city", "region", "postcode", "country")
-_NOT_CONTENT = {"basket", "changed_at"}
+_NOT_CONTENT = {"basket", "changed_at", "promise"}
 _OPTIONAL = {*CHOICES, "sold_at", "deliveries"}
 
 
@@ -69,7 +69,7 @@ def order_row(
         "service": order["delivery"]["service"], "test": incoming.is_test,
         "pickup_location_id": pickup and pickup.pk, "sold_at_id": sold_at and sold_at.pk,
         "risk": incoming.verdict.risk,
-        "findings": [vars(finding) for finding in incoming.verdict.findings],
+        "findings": [vars(finding) for finding in incoming.findings(promised)],
         "email": customer["email"].lower(), "name": address.get("name") or customer["name"],
         "phone": address.get("phone") or customer["phone"],
         "customer_name": customer["name"], "customer_phone": customer["phone"],

@@ -335,12 +335,13 @@ def _destinations(sheet: Sheet, additions: Sequence[Addition]) -> dict[str, Any]
     groups = order.delivery_groups.select_related("pickup_location").filter(key__in=wanted_keys)
     contact = getattr(order, "contact", None)
     return {
-        "delivery": {"method": order.delivery, "location": _code(order)},
+        "delivery": {"method": order.delivery, "location": _code(order), "service": order.service},
         "shipping_address": _address(contact) if contact and contact.country else None,
         "wanted_on": order.wanted_on,
         "deliveries": [
             {"key": group.key, "method": group.delivery, "location": _code(group),
-             "wanted_on": group.wanted_on, "address": _address(group) if group.country else None}
+             "service": group.service, "wanted_on": group.wanted_on,
+             "address": _address(group) if group.country else None}
             for group in groups
         ],
     }  # fmt: skip

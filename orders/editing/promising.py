@@ -67,8 +67,8 @@ def schedule(sheet: Sheet, claimed: Claimed | None, *, actor: str, now: datetime
     pieces += [promise.Piece(0, "", p.quantity, point) for p, point in _held(sheet)]
     release = None
     if order.wanted_on is not None:
-        at = _where(Destination(order))
-        release = promise.release_at(order.wanted_on, pieces, at, now)
+        to = Destination(order)
+        release = promise.release_at(order.wanted_on, pieces, _where(to), now, to.speed)
     if release is not None:
         holds.place(
             order_id=order.pk, type=SCHEDULED, handle=SCHEDULED, release_at=release,
@@ -82,7 +82,7 @@ def schedule(sheet: Sheet, claimed: Claimed | None, *, actor: str, now: datetime
 def _of_slices(sheet: Sheet, *, now: datetime) -> datetime | None:
     """When the last unit that has not left arrives, from where each is or will come from."""
     ways = _ways(sheet)
-    days = [promise.arrival(point, at=ways[p.line_id], placed=now) for p, point in _held(sheet)]
+    days = [promise.arrival(point, placed=now, **ways[p.line_id]) for p, point in _held(sheet)]
     waiting = [p for p in sheet.slices if p.queue == Allocation.Queue.BACKORDER]
     claims = {p.pk: p.reservation.supply_id for p in waiting if p.reservation}
     coming = supplies.supplies({pk for pk in claims.values() if pk is not None})
@@ -90,7 +90,7 @@ def _of_slices(sheet: Sheet, *, now: datetime) -> datetime | None:
         day
         for p in waiting
         if (one := coming.get(claims.get(p.pk) or 0))
-        if (day := promise.arrival_of(one, at=ways[p.line_id], now=now))
+        if (day := promise.arrival_of(one, now=now, **ways[p.line_id]))
     ]
     return max(days, default=None)
 
@@ -116,13 +116,17 @@ def _points(ids: set[int]) -> dict[int, StockPoint]:
     return found
 
 
-def _ways(sheet: Sheet) -> dict[int, Point | None]:
-    """Where the units of each line go."""
+def _ways(sheet: Sheet) -> dict[int, dict[str, Any]]:
+    """Where the units of each line go, and how fast, as orders.promise asks for it."""
     order = sheet.order
     groups = {g.pk: g for g in order.delivery_groups.select_related("pickup_location")}
-    points = {pk: _where(Destination(order, group)) for pk, group in groups.items()}
-    own = _where(Destination(order))
-    return {line.pk: points[line.group_id] if line.group_id else own for line in sheet.lines}
+    ways = {pk: _way(Destination(order, group)) for pk, group in groups.items()}
+    own = _way(Destination(order))
+    return {line.pk: ways[line.group_id] if line.group_id else own for line in sheet.lines}
+
+
+def _way(to: Destination) -> dict[str, Any]:
+    return {"at": _where(to), "speed": to.speed}
 
 
 def _where(to: Destination) -> Point | None:

@@ -34,4 +34,9 @@ class Migration(migrations.Migration):
             name='tier',
             field=models.CharField(blank=True, db_default='', default='', help_text='gold, silver ...: rules of routing may ask for it', max_length=20),
         ),
+        migrations.AddField(
+            model_name='allocation',
+            name='cancel_at',
+            field=models.DateTimeField(blank=True, help_text='still unfillable then, it is canceled', null=True),
+        ),
     ]

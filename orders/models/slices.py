@@ -43,6 +43,9 @@ class Allocation(models.Model):
     queue = models.CharField(max_length=16, choices=Queue, blank=True)
     queue_reason = models.CharField(max_length=200, blank=True)
     next_action_at = models.DateTimeField(null=True, blank=True)
+    cancel_at = models.DateTimeField(
+        null=True, blank=True, help_text="still unfillable then, it is canceled"
+    )
     location = models.ForeignKey(
         Location, null=True, blank=True, on_delete=models.PROTECT, related_name="allocations"
     )

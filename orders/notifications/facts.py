@@ -180,11 +180,15 @@ def _at_counter(place: Location, items: list[Facts]) -> Facts:
     }
 
 
+OPEN = [state for state in S.values if state not in {S.DELIVERED, S.COLLECTED, S.CANCELED}]
+
+
 def promise_changed(order: Order, payload: Payload) -> Facts:
     """The new day, and what of the order waits for it."""
     if "change" in payload:
         raise NotSent(Reason.OUTDATED, "the message about the change says it")
-    waiting = _units(order, [S.QUEUED], queue=BACKORDER)
+    by_hand = payload.get("moved", False)  # whatever it waits for
+    waiting = _units(order, OPEN) if by_hand else _units(order, [S.QUEUED], queue=BACKORDER)
     now = order.promised_at and order.promised_at.isoformat()
     said = datetime.fromisoformat(payload["promised_at"])
     if not waiting or order.promised_at != said or not _promise(order):
@@ -195,7 +199,8 @@ def promise_changed(order: Order, payload: Payload) -> Facts:
         "promise": _promise(order),
         "first": not before,
         "later": bool(before) and said > before,
-        "whole": not _units(order, set(S.values) - {S.QUEUED, S.CANCELED}),
+        "supply": not by_hand,
+        "whole": by_hand or not _units(order, set(S.values) - {S.QUEUED, S.CANCELED}),
     }
 
 

@@ -35,6 +35,7 @@ KINDS: dict[str, str] = {
     "backorder.filled": "supply came in for waiting units",
     "backorder.lost": "the supply of promised units is gone",
     "allocation.refused": "a stock point could not serve units",
+    "allocation.claimed": "a stock point took units that were open to several",
     "allocation.requeued": "units wait for a stock point again",
     "fulfillment.requested": "a stock point was asked",
     "fulfillment.withdrawn": "a stock point was told to stop",

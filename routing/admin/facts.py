@@ -4,14 +4,16 @@ from typing import Any
 
 from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
 from django.utils.safestring import SafeString
 
-from config.console import ReadOnlyAdmin, display, register
+from config.console import ReadOnlyAdmin, action, display, found, register
+from routing import checking
 from routing.admin.marks import badge, order_link
 from routing.decide import CAUSES
-from routing.models import Decision, Offer, Refusal
+from routing.models import Decision, Offer
 
 OUTCOMES = {"routed": "success", "partial": "warning", "unfillable": "danger"}
 
@@ -23,7 +25,9 @@ class CauseFilter(SimpleListFilter):
     parameter_name = "cause"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        causes = dict.fromkeys([*CAUSES.values(), "refused", "shortage", "closed", "manual"])
+        causes = dict.fromkeys(
+            [*CAUSES.values(), "refused", "shortage", "closed", "claimed", "manual"]
+        )
         return [(cause, cause) for cause in causes]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
@@ -43,6 +47,7 @@ class DecisionAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     fields = ("order_", "card")
     readonly_fields = ("order_", "card")
+    actions_detail = ("check",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Decision]:
         return super().get_queryset(request).defer("inputs", "result")
@@ -57,22 +62,17 @@ class DecisionAdmin(ReadOnlyAdmin):
 
     @display(description="")
     def card(self, decision: Decision) -> SafeString:
-        return render_to_string("routing/decision_card.html", {"decision": decision})
+        return render_to_string("routing/decision_card.html", {"decision": decision, "whole": True})
 
-
-@register(Refusal)
-class RefusalAdmin(ReadOnlyAdmin):
-    """Who could not give what, newest first."""
-
-    list_display = ("at", "location", "order_", "line", "quantity", "reason", "note", "actor")
-    list_filter = ("reason", "location")
-    list_select_related = ("location", "line__order")
-    search_fields = ("line__sku", "line__order__external_id")
-    ordering = ("-id",)
-
-    @display(description="order")
-    def order_(self, refusal: Refusal) -> SafeString:
-        return order_link(refusal.line.order)
+    @action(description="Same answer?", url_path="check", icon="fact_check", permissions=["view"])
+    def check(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Ask the engine again with the kept inputs, and say what differs."""
+        decision = found(Decision, object_id)
+        context = {
+            **self.admin_site.each_context(request), "decision": decision,
+            "checked": checking.check(decision), "title": "The same input, the same answer",
+        }  # fmt: skip
+        return TemplateResponse(request, "routing/checked.html", context)
 
 
 @register(Offer)

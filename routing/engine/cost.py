@@ -1,41 +1,56 @@
-"""What a parcel costs: eight terms in money, each a whole number of 1/10000, so sums are exact.
+"""What a parcel costs: ten terms in money, each a whole number of 1/10000, so sums are exact.
 
-For a parcel from point k, in money before its weight:
+For a parcel from point k by service s, in money before its weight:
 
 | term      | weight     | money                                                                 |
 | --------- | ---------- | --------------------------------------------------------------------- |
-| shipping  | economic   | the tariff at its distance and its weight                             |
+| shipping  | economic   | s's tariff at k's distance and the parcel's weight                    |
 | handling  | logistical | `handling_order` + `handling_line` x lines in it                      |
-| co2       | ecological | `co2_price_per_kg` x kg of `Emission`                                 |
+| co2       | ecological | `co2_price_per_kg` x kg of s's `Emission`                             |
 | central   | logistical | `central_bonus` when k is not central                                 |
 | overstock | retail     | -`overstock_relief` x price x units taken of those above k's target   |
+| last unit | retail     | `last_unit_cost` x price of each product of which k has none left     |
 | split     | logistical | `split_penalty`, for each parcel but the first                        |
-| lateness  | logistical | `late_penalty_per_day` x days that k's lead time is over the promise  |
+| lateness  | logistical | `late_penalty_per_day` x days that it arrives by s after the promise  |
+| workload  | logistical | `workload_cost` x the share of k's day that is given away             |
 | refusal   | logistical | `refusal_cost` x k's refusal rate x lines in it                       |
 
-Rounding is part of the definition: co2 is rounded for the parcel's fixed part and for each line,
-shipping for the step and for the kilometers beyond the tariff, the others as a whole. The price
-of an overstock unit is the lowest unit price among the order's lines of that product.
+A parcel goes by the service that makes it cheapest; of equals by the first, by key. With
+dangerous goods in it only services count that take them.
+
+Rounding is part of the definition: each amount of a parcel, of a line in it or of a product in it
+is rounded for itself; shipping for the step and for the kilometers beyond the tariff. The price
+of an overstock or last unit is the lowest unit price among the order's lines of that product.
 Numbers are kept in float64, which holds whole numbers exactly up to 2**53 (900 billion of money).
 """
 
 from collections.abc import Sequence
 from decimal import Decimal
-from operator import attrgetter
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .lattice import Lattice
-from .rules import Floats, Screening, per_product
-from .tariff import MONEY, Tariff
-from .types import BadInput, Candidate, Emission, Policy
+from .rules import Bools, Floats, Screening
+from .tariff import MONEY
+from .types import TERM_NAMES, Candidate
 
 Ints = NDArray[np.intp]
 
 BLOCK = 64  # states at a time: what is laid beside the matrix stays small and is used again
 
-_COSTS = attrgetter("handling_order", "handling_line", "is_central", "lead_days", "refusal_rate")
+SHIPPING, HANDLING, CO2, CENTRAL, OVERSTOCK, LAST_UNIT, SPLIT, LATENESS, WORKLOAD, REFUSAL = range(
+    len(TERM_NAMES)
+)
+
+
+class Priced(NamedTuple):
+    """Parcels with their terms, (n, terms) in the order of `Terms`, and services, (n,)."""
+
+    terms: Floats
+    service: Ints
 
 
 def to_units(amount: Decimal) -> float:
@@ -49,132 +64,216 @@ class CostModel:
     Rows are the live candidates of the screening, columns its lines.
     """
 
-    def __init__(
-        self, *, screening: Screening, policy: Policy, tariff: Tariff, emission: Emission
-    ) -> None:
+    def __init__(self, screening: Screening) -> None:
         self.screening = screening
-        self.policy = policy
-        self.points: list[Candidate] = [screening.candidates[at] for at in screening.live]
+        self.policy = screening.policy
+        self.carriage = screening.network.carriage
+        self.live = screening.live
         lines = screening.lines
         self.quantity = _floats([line.quantity for line in lines])
         self.grams = _floats([line.weight_g for line in lines])
         self.price = _floats([to_units(line.unit_price) for line in lines])
+        self.dangerous: Bools | None = None
+        if any(line.dangerous for line in lines):
+            self.dangerous = np.array([line.dangerous for line in lines], dtype=bool)
         self.usable = screening.usable
         self.products = _groups([line.product for line in lines])
-        self._set_distance(tariff, emission)
-        self._set_per_parcel()
-        self._set_overstock()
+        self._set_amounts()
+        self._set_services()
+        self._set_goods()
+
+    @cached_property
+    def points(self) -> list[Candidate]:
+        """The live candidates."""
+        return [self.screening.candidates[at] for at in self.live.tolist()]
 
     # --- preparation -----------------------------------------------------------------------
 
-    def _set_distance(self, tariff: Tariff, emission: Emission) -> None:
-        known = self.screening.km[self.screening.live]
-        farthest = np.nanmax(known) if known.size and not np.isnan(known).all() else 0.0
-        km = np.where(np.isnan(known), farthest, known)
-        self.grid = tariff.grid
-        self.step = self.grid.row_of(km)
-        self.far = np.rint(self.policy.economic * self.grid.far(km))
-        van = np.minimum(km, emission.last_mile_km)
-        tkm = van * emission.kg_per_tkm_last_mile + (km - van) * emission.kg_per_tkm_linehaul
-        self.kg_fixed = emission.kg_fixed_per_parcel
-        self.kg_per_gram = tkm * emission.detour_factor / 1e6
-        self.co2_rate = self.policy.ecological * float(self.policy.co2_price_per_kg) * MONEY
-
-    def _set_per_parcel(self) -> None:
-        policy, weight = self.policy, self.policy.logistical
-        columns = list(zip(*map(_COSTS, self.points), strict=True)) or [()] * 5
-        per_order, per_line, central, lead_days, refusal_rate = map(_floats, columns)
-        if not ((refusal_rate >= 0) & (refusal_rate <= 1)).all():
-            raise BadInput("a refusal rate is not a probability", refusal_rate.tolist())
-        late_days = np.zeros(len(lead_days))
-        if policy.promise_days is not None:
-            late_days = np.maximum(lead_days - policy.promise_days, 0.0)
-        self.handling_order = np.rint(weight * MONEY * per_order)
-        self.handling_line = np.rint(weight * MONEY * per_line)
-        self.co2_fixed = float(np.rint(self.co2_rate * self.kg_fixed))
-        bonus = float(policy.central_bonus) * MONEY
-        self.central = np.rint(weight * bonus * (1.0 - central))
-        self.split = float(np.rint(weight * float(policy.split_penalty) * MONEY))
-        self.late = np.rint(weight * float(policy.late_penalty_per_day) * MONEY * late_days)
-        self.refusal = np.rint(weight * float(policy.refusal_cost) * MONEY * refusal_rate)
-        self.per_parcel = (
-            self.far + self.handling_order + self.co2_fixed + self.central + self.split + self.late
+    def _set_amounts(self) -> None:
+        """What depends on the point alone."""
+        policy, logistical = self.policy, self.policy.logistical * MONEY
+        rates = (
+            logistical,
+            logistical,
+            logistical * float(policy.central_bonus),
+            logistical * float(policy.workload_cost),
+            logistical * float(policy.refusal_cost),
         )
-        self.per_line = self.handling_line + self.refusal
+        self.amounts = amounts = self.screening.network.at_rates(rates).take(self.live, axis=1)
+        handling, per_line, central, workload, refusal = amounts
+        self.split = float(round(logistical * float(policy.split_penalty)))
+        self.per_parcel = handling + central
+        self.per_parcel += workload
+        self.per_parcel += self.split
+        self.per_line = per_line + refusal
 
-    def _set_overstock(self) -> None:
-        """`over` (live, products) and `relief` (products,), or None when nothing is credited."""
+    def _set_services(self) -> None:
+        """What depends on the service and the point: (services, live)."""
+        screening, policy, carriage = self.screening, self.policy, self.carriage
+        km = screening.km.take(self.live)
+        if not (screening.destination_known and screening.network.all_placed):
+            km = _as_far_as_the_farthest(km)
+        self.steps = carriage.steps(km)
+        far = carriage.far(km)
+        if policy.economic != 1.0:
+            far *= policy.economic
+        self.far = np.rint(far, out=far)
+        self.kg_per_gram = carriage.kg_per_gram(km)
+        self.co2_rate = policy.ecological * float(policy.co2_price_per_kg) * MONEY
+        self.co2_per_gram = self.kg_per_gram * self.co2_rate
+        self.co2_fixed = carriage.kg_fixed * self.co2_rate
+        self.days = screening.network.days.take(self.live, axis=1)
+        self.late: Floats | None = None
+        self.per_service = self.far
+        if policy.promise_days is not None and policy.late_penalty_per_day:
+            late = self.days - policy.promise_days
+            np.fmax(late, 0.0, out=late)  # nan, which does not go there, is 0
+            late *= policy.logistical * MONEY * float(policy.late_penalty_per_day)
+            self.late = np.rint(late, out=late)
+            self.per_service = far + late
+        if not screening.all_serve:
+            serves = screening.serves.take(self.live, axis=1)
+            self.per_service = np.where(serves, self.per_service, np.inf)
+
+    def _set_goods(self) -> None:
+        """What products add by how many of them are taken; None where nothing is.
+
+        `free`, `over`, `shelf`: (lines, live) units that may be sent, above target, and free in
+        all, of the line's product. `relief`, `last`: (lines, 1) money per unit above target, and
+        for the last one. The `alone` ones are of lines that share their product with no other.
+        """
+        policy, network = self.policy, self.screening.network
+        self.free = self.usable.T
         self.over: Floats | None = None
-        share = self.policy.retail * float(self.policy.overstock_relief)
-        counts = [point.overstock for point in self.points]
-        if not share or not any(counts):
+        self.shelf: Floats | None = None
+        relieves = bool(policy.retail and policy.overstock_relief) and network.has_any("overstock")
+        keeps = bool(policy.retail and policy.last_unit_cost)
+        if not (relieves or keeps):
             return
-        self.relief = np.array([share * self.price[columns].min() for columns in self.products])
-        wanted = [self.screening.lines[columns[0]].product for columns in self.products]
-        self.over = per_product(counts, wanted)
-        product_of = np.repeat(np.arange(len(wanted)), [len(columns) for columns in self.products])
-        alone = np.array([len(self.products[product]) == 1 for product in product_of])
-        self.over_alone = self.over[:, product_of]
-        self.relief_alone = np.where(alone, self.relief[product_of], 0.0)
+        wanted = [line.product for line in self.screening.lines]
+        price, alone = self.price, np.ones(len(wanted))
+        if len(self.products) < len(wanted):
+            price = price.copy()
+            for columns in self.products:
+                price[columns] = price[columns].min()
+                alone[columns] = len(columns) == 1
+        if relieves:
+            self.over = network.counts("overstock", wanted).take(self.live, axis=1)
+            self.relief = (policy.retail * float(policy.overstock_relief) * price)[:, None]
+            self.relief_alone = self.relief * alone[:, None]
+        if keeps:
+            shelf = self.screening.free
+            if network.has_any("on_shelf"):
+                shelf = np.maximum(shelf, network.counts("on_shelf", wanted))
+            self.shelf = shelf.take(self.live, axis=1)
+            self.last = np.rint(policy.retail * float(policy.last_unit_cost) * price)[:, None]
+            self.last_alone = self.last * alone[:, None]
 
     # --- one number per parcel --------------------------------------------------------------
 
     def matrix(self, *, lattice: Lattice, chunks: Floats) -> Floats:
         """(live, states) cost of sending each state from each candidate, inf where it can't.
 
-        A digit of line l stands for chunks[l] units. Everything but the weight steps is a sum
-        over lines, so the matrix is an outer sum of small tables; inside, candidates run fastest,
-        which keeps the inner loops long. Each parcel carries the split penalty; who wants a
-        plan's total takes one off.
+        A digit of line l stands for chunks[l] units. What the goods cost is a sum over lines, so
+        it is an outer sum of small tables; inside, candidates run fastest, which keeps the inner
+        loops long. Then each state goes by its cheapest service. Each parcel carries the split
+        penalty; who wants a plan's total takes one off.
         """
-        table, at = self._line_tables(lattice.radices, chunks)
-        cost = self.per_parcel[None, :]
-        for product, columns in enumerate(self.products):
-            block = table[at[columns[0]] : at[columns[0] + 1]]
-            for column in columns[1:]:
-                block = _outer_sum(block, table[at[column] : at[column + 1]])
-            if len(columns) > 1:
-                block = block + self._product_table(product, columns, lattice.radices, chunks)
-            cost = _outer_sum(cost, block)
-        steps = np.rint(self.policy.economic * self.grid.by_weight(self.weights(lattice, chunks)))
+        cost = self._goods(lattice, chunks)
+        grams = self.weights(lattice, chunks)
+        dangerous = None
+        if self.dangerous is not None:
+            dangerous = lattice.digits[:, self.dangerous].any(axis=1)
         for start in range(0, len(cost), BLOCK):
-            cost[start : start + BLOCK] += steps.T[start : start + BLOCK].take(self.step, axis=1)
+            block = slice(start, start + BLOCK)
+            by_service = self._carried(
+                grams[block], None if dangerous is None else dangerous[block]
+            )
+            cost[block] += np.minimum.reduce(by_service, axis=1)
         cost[0] = np.inf
         return cost.T
 
-    def _line_tables(self, radices: Sequence[int], chunks: Floats) -> tuple[Floats, Ints]:
-        """(digits, live) costs, the lines one after the other; and where each line begins."""
-        at = np.concatenate([[0], np.cumsum(radices)])
-        line = np.repeat(np.arange(len(radices)), radices)
-        digit = np.arange(at[-1]) - at[line]
-        units = (digit * chunks[line])[:, None]
-        table = np.rint((self.kg_per_gram * self.co2_rate) * (units * self.grams[line, None]))
-        table += self.per_line * (digit > 0)[:, None]
+    def _carried(self, grams: Floats, dangerous: Bools | None) -> Floats:
+        """(weights, services, live) shipping, co2 and lateness; inf where a service can't."""
+        prices = self.carriage.prices(grams)
+        if self.policy.economic != 1.0:
+            prices *= self.policy.economic
+        np.rint(prices, out=prices)
+        cost = prices.take(self.steps, axis=1)
+        cost += self.per_service
+        if self.co2_rate:
+            co2 = np.multiply.outer(grams, self.co2_per_gram)
+            co2 += self.co2_fixed
+            cost += np.rint(co2, out=co2)
+        if dangerous is not None:
+            cost[np.logical_and.outer(dangerous, ~self.carriage.takes_dangerous)] = np.inf
+        return cost
+
+    def _goods(self, lattice: Lattice, chunks: Floats) -> Floats:
+        """(states, live) all but what depends on the service: the last products fastest."""
+        table = self._line_table(lattice, chunks)
+        cost = np.empty((len(lattice.digits), len(self.live)))
+        cost[0] = self.per_parcel
+        done = 1
+        for columns in reversed(self.products):
+            block = table[lattice.at[columns[0]] : lattice.at[columns[0] + 1]]
+            if len(columns) > 1:
+                block = self._product_table(columns, lattice, chunks, table)
+            ways = len(block) + 1
+            more = cost[: done * ways].reshape(ways, done, -1)
+            np.add(block[:, None, :], more[0], out=more[1:])
+            done *= ways
+        return cost
+
+    def _line_table(self, lattice: Lattice, chunks: Floats) -> Floats:
+        """(digits but 0, live) costs, of the first line, then of the next."""
+
+        def each(rows: Floats) -> Floats:
+            return rows if lattice.is_binary else rows.take(lattice.line, axis=0)
+
+        units = lattice.digit[:, None] * each(chunks[:, None])
+        table = np.where(each(self.free) < units, np.inf, self.per_line)
         if self.over is not None:
-            credited = np.minimum(self.over_alone.T[line], units)
-            table -= np.rint(self.relief_alone[line, None] * credited)
-        table[self.usable.T[line] < units] = np.inf
-        return table, at
+            credited = np.minimum(each(self.over), units)
+            credited *= each(self.relief_alone)
+            table -= np.rint(credited, out=credited)
+        if self.shelf is not None:
+            table += (each(self.shelf) <= units) * each(self.last_alone)
+        return table
 
     def _product_table(
-        self, product: int, columns: list[int], radices: Sequence[int], chunks: Floats
+        self, columns: Sequence[int], lattice: Lattice, chunks: Floats, table: Floats
     ) -> Floats:
-        """What several lines of one product share: its free units and its overstock."""
-        taken = np.zeros(1)
+        """(states but 0, live) of lines of one product, which share its free units, its overstock
+        and its last one."""
+        taken, cost = np.zeros((1, 1)), np.zeros((1, len(self.live)))
         for column in columns:
-            taken = np.add.outer(taken, np.arange(radices[column]) * chunks[column]).ravel()
-        relief = self._relief(product, slice(None), taken[None, :])
-        return np.where(self.free_of(product)[:, None] < taken, np.inf, -relief).T
+            digits = np.arange(lattice.radices[column]) * chunks[column]
+            taken = (taken + digits).reshape(-1, 1)
+            own = table[lattice.at[column] : lattice.at[column + 1]]
+            own = np.concatenate([np.zeros((1, len(self.live))), own])
+            cost = (cost[:, None, :] + own).reshape(len(taken), -1)
+        cost[self._free_of(columns) < taken] = np.inf
+        if self.over is not None:
+            cost -= self._relief(columns[0], slice(None), taken)
+        if self.shelf is not None:
+            cost += self._last(columns[0], slice(None), taken)
+        return cost[1:]
 
-    def _relief(self, product: int, rows: Ints | slice, taken: Floats) -> Floats:
-        if self.over is None:
-            return np.zeros(taken.shape)
-        units = np.minimum(self.over[rows, product][:, None], taken)
-        return np.rint(self.relief[product] * units)
+    def _relief(self, column: int, rows: Ints | slice, taken: Floats) -> Floats:
+        assert self.over is not None
+        return np.rint(self.relief[column, 0] * np.minimum(self.over[column, rows], taken))
+
+    def _last(self, column: int, rows: Ints | slice, taken: Floats) -> Floats:
+        assert self.shelf is not None
+        return self.last[column, 0] * ((taken > 0) & (taken >= self.shelf[column, rows]))
+
+    def _free_of(self, columns: Sequence[int]) -> Floats:
+        return np.maximum.reduce(self.usable[:, columns], axis=1, initial=0.0)
 
     def free_of(self, product: int) -> Floats:
         """(live,) units of a product that the candidate may send for any of its lines."""
-        return self.usable[:, self.products[product]].max(axis=1, initial=0.0)
+        return self._free_of(self.products[product])
 
     def weights(self, lattice: Lattice, chunks: Floats) -> Floats:
         """(states,) grams."""
@@ -182,44 +281,79 @@ class CostModel:
 
     # --- the terms of given parcels ---------------------------------------------------------
 
-    def terms(self, *, rows: Ints, units: Floats) -> Floats:
-        """(n, 8) terms of n parcels: candidate rows[i] sends units[i], (n, lines).
+    def priced(self, *, rows: Ints, units: Floats) -> Priced:
+        """n parcels by their cheapest services: candidate rows[i] sends units[i], (n, lines).
 
-        In the order of the fields of `Terms`; split is left at 0. Does not ask whether the
-        candidate has the units.
+        Split is left at 0. Does not ask whether the candidate has the units.
         """
-        terms = np.zeros((len(rows), 8))
-        lines = (units > 0).sum(axis=1)
-        weight = units @ self.grams
-        ship = np.rint(self.policy.economic * self.grid.by_weight(weight))
-        terms[:, 0] = ship[self.step[rows], np.arange(len(rows))] + self.far[rows]
-        terms[:, 1] = self.handling_order[rows] + self.handling_line[rows] * lines
-        per_gram = (self.kg_per_gram * self.co2_rate)[rows]
-        terms[:, 2] = self.co2_fixed + np.rint(per_gram[:, None] * (units * self.grams)).sum(axis=1)
-        terms[:, 3] = self.central[rows]
-        terms[:, 4] = self._overstock(rows, units)
-        terms[:, 6] = self.late[rows]
-        terms[:, 7] = self.refusal[rows] * lines
-        return terms
+        terms = np.zeros((len(TERM_NAMES), len(rows)))
+        lines = np.add.reduce(units > 0, axis=1)
+        handling, per_line, central, workload, refusal = self.amounts.take(rows, axis=1)
+        terms[HANDLING] = handling + per_line * lines
+        terms[CENTRAL] = central
+        terms[WORKLOAD] = workload
+        terms[REFUSAL] = refusal * lines
+        if self.over is not None:
+            terms[OVERSTOCK] = -self._all_relief(rows, units)
+        if self.shelf is not None:
+            terms[LAST_UNIT] = self._all_last(rows, units)
+        service = self._add_carried(terms, rows, units)
+        return Priced(terms.T, service)
 
-    def _overstock(self, rows: Ints, units: Floats) -> Floats | float:
-        if self.over is None:
-            return 0.0
-        credited = np.minimum(self.over_alone[rows], units)
-        relief = np.rint(self.relief_alone * credited).sum(axis=1)
-        for product, columns in enumerate(self.products):
+    def _add_carried(self, terms: Floats, rows: Ints, units: Floats) -> Ints:
+        """Fill in shipping, co2 and lateness of the cheapest service, which is returned."""
+        grams = units @ self.grams
+        prices = self.carriage.prices(grams)
+        if self.policy.economic != 1.0:
+            prices *= self.policy.economic
+        np.rint(prices, out=prices)
+        n = np.arange(len(rows))
+        shipping = prices[n, self.steps.take(rows, axis=1)]  # (services, n)
+        co2 = self.co2_per_gram.take(rows, axis=1)
+        co2 *= grams
+        co2 += self.co2_fixed
+        np.rint(co2, out=co2)
+        total = shipping + self.per_service.take(rows, axis=1)
+        total += co2
+        if self.dangerous is not None:
+            has_some = units[:, self.dangerous].any(axis=1)
+            total[np.logical_and.outer(~self.carriage.takes_dangerous, has_some)] = np.inf
+        best = total.argmin(axis=0)
+        terms[SHIPPING] = shipping[best, n] + self.far[best, rows]
+        terms[CO2] = co2[best, n]
+        if self.late is not None:
+            terms[LATENESS] = self.late[best, rows]
+        return best
+
+    def _all_relief(self, rows: Ints, units: Floats) -> Floats:
+        assert self.over is not None
+        credited = np.minimum(self.over.take(rows, axis=1), units.T)
+        credited *= self.relief_alone
+        relief: Floats = np.add.reduce(np.rint(credited, out=credited), axis=0)
+        for columns in self.products:
             if len(columns) > 1:
-                taken = units[:, columns].sum(axis=1, keepdims=True)
-                relief += self._relief(product, rows, taken)[:, 0]
-        return -relief
+                relief += self._relief(columns[0], rows, units[:, columns].sum(axis=1))
+        return relief
+
+    def _all_last(self, rows: Ints, units: Floats) -> Floats:
+        assert self.shelf is not None
+        is_last = self.shelf.take(rows, axis=1) <= units.T
+        is_last &= units.T > 0
+        last: Floats = np.add.reduce(is_last * self.last_alone, axis=0)
+        for columns in self.products:
+            if len(columns) > 1:
+                last += self._last(columns[0], rows, units[:, columns].sum(axis=1))
+        return last
 
     def totals(self, *, rows: Ints, units: Floats) -> Floats:
         """(n,) costs of n parcels, each with the split penalty, as `matrix` has them."""
-        return self.terms(rows=rows, units=units).sum(axis=1) + self.split
+        total: Floats = np.add.reduce(self.priced(rows=rows, units=units).terms, axis=1)
+        return total + self.split
 
-    def kg_co2(self, row: int, grams: float) -> Decimal:
+    def kg_co2(self, *, row: int, service: int, grams: float) -> Decimal:
         """kg of a parcel, to 0.0001."""
-        kg = self.kg_fixed + float(self.kg_per_gram[row]) * grams
+        kg = float(self.carriage.kg_fixed[service, 0])
+        kg += float(self.kg_per_gram[service, row]) * grams
         return Decimal(round(kg * MONEY)).scaleb(-4)
 
     def most(self, wanted: Floats) -> Floats:
@@ -235,17 +369,19 @@ class CostModel:
         return units
 
 
+def _as_far_as_the_farthest(km: Floats) -> Floats:
+    """Unknown distances count as the largest that is known, or as 0."""
+    unknown = np.isnan(km)
+    farthest = km[~unknown].max(initial=0.0)
+    return np.where(unknown, farthest, km)
+
+
 def _groups(products: Sequence[int]) -> list[list[int]]:
     """Columns of the lines of each product; equal products stand side by side."""
     groups: dict[int, list[int]] = {}
     for column, product in enumerate(products):
         groups.setdefault(product, []).append(column)
     return list(groups.values())
-
-
-def _outer_sum(left: Floats, right: Floats) -> Floats:
-    """(a, k) and (b, k) to (a * b, k), b running faster than a."""
-    return (left[:, None, :] + right[None, :, :]).reshape(-1, left.shape[1])
 
 
 def _floats(values: Sequence[object]) -> Floats:

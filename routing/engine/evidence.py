@@ -9,6 +9,7 @@ import numpy as np
 from . import plan, rules
 from .cost import CostModel
 from .exact import Exactly
+from .sort import Ranking
 from .types import (
     NOTHING,
     Candidate,
@@ -23,6 +24,7 @@ from .types import (
 )
 
 Sent = tuple[tuple[int, int], ...]  # (line key, units), by line key
+Place = tuple[int | None, tuple[str, float, float] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class PlanEvidence:
     model: CostModel
     made: Plan
     searched: Exactly | None
+    ranking: Ranking | None = None
 
     def considered(self) -> tuple[Considered, ...]:
         screening = self.model.screening
@@ -47,34 +50,42 @@ class PlanEvidence:
             rules.eliminations(screening),
             solos,
             gaps,
+            self._places(),
             strict=True,
         )
         return tuple(
             self._considered(
-                point, km, out, solo, (NOTHING, chosen[point.key]) if point.key in chosen else gap
+                point,
+                km,
+                out,
+                solo,
+                (NOTHING, chosen[point.key]) if point.key in chosen else gap,
+                place,
             )
-            for point, km, out, solo, gap in all_of_it
+            for point, km, out, solo, gap, place in all_of_it
         )
 
     def single_best(self) -> SingleBest | None:
         model = self.model
-        if not len(model.points):
+        if not len(model.live):
             return None
         units = model.most(model.quantity)
         cost = model.totals(rows=np.arange(len(units)), units=units) - model.split
         value, count = units @ model.price, units.sum(axis=1)
-        row = int(np.lexsort((cost, -count, -value))[0])
+        best = cost if self.ranking is None else self.ranking.place
+        row = int(np.lexsort((best, -count, -value))[0])
         point = model.points[row]
         complete = bool((units[row] == model.quantity).all())
         return SingleBest(point.key, point.code, point.name, decimal(cost[row]), complete)
 
-    def _considered(
+    def _considered(  # noqa: PLR0917 (one candidate's columns)
         self,
         point: Candidate,
         km: float,
         out: tuple[Elimination, ...],
         solo: Solo | None,
         gap: tuple[Decimal | None, Sent],
+        place: Place,
     ) -> Considered:
         behind, would_send = gap
         chosen = would_send and any(one.candidate == point.key for one in self.made.parcels)
@@ -90,7 +101,24 @@ class PlanEvidence:
             behind,
             self._on_shipping(behind),
             would_send,
+            *place,
         )
+
+    def _places(self) -> list[Place]:
+        """Which each candidate is in the order of the policy's criteria, and why not the first."""
+        found: list[Place] = [(None, None)] * len(self.model.screening.candidates)
+        if self.ranking is None:
+            return found
+        live, place = self.model.live.tolist(), self.ranking.place.tolist()
+        chosen = {parcel.candidate for parcel in self.made.parcels}
+        used = [row for row, one in enumerate(self.model.points) if one.key in chosen]
+        first = min(used, key=place.__getitem__, default=None)
+        for row, at in enumerate(live):
+            behind = None
+            if first is not None and place[row] > place[first]:
+                behind = self.ranking.behind(row, first)
+            found[at] = place[row] + 1, behind
+        return found
 
     def _on_shipping(self, gap: Decimal | None) -> Decimal | None:
         economic = self.model.policy.economic
@@ -104,22 +132,28 @@ class PlanEvidence:
         model = self.model
         units = model.most(model.quantity)
         complete = (units == model.quantity).all(axis=1).tolist()
-        terms = model.terms(rows=np.arange(len(units)), units=units)
-        totals = terms.sum(axis=1).tolist()
-        rows = zip(units.tolist(), terms.tolist(), totals, complete, strict=True)
+        terms, services = model.priced(rows=np.arange(len(units)), units=units)
+        days = model.days[services, np.arange(len(units))]
+        columns = (units, terms, terms.sum(axis=1), services, days, units @ model.grams)
+        rows = zip(*(column.tolist() for column in columns), complete, strict=True)
+        by = model.carriage.services
         return [
             Solo(
                 units_by_key(model.screening.lines, sent),
                 Terms(*map(decimal, costs)),
                 decimal(total),
                 full,
+                by[service].key,
+                by[service].name,
+                int(of_days),
+                model.kg_co2(row=row, service=service, grams=grams),
             )
-            for sent, costs, total, full in rows
+            for row, (sent, costs, total, service, of_days, grams, full) in enumerate(rows)
         ]
 
     def _gaps(self) -> list[tuple[Decimal | None, Sent]]:
         if self.searched is None:
-            return [(None, ())] * len(self.model.points)
+            return [(None, ())] * len(self.model.live)
         _, problem, solution = self.searched
         totals, states = plan.forced(problem, solution)
         digits = problem.lattice.digits[states].tolist()

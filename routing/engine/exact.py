@@ -28,7 +28,7 @@ class Exactly(NamedTuple):
 def fits(model: CostModel, *, wanted: Floats, chunks: Floats, room: Room) -> bool:
     radices = _radices(wanted, chunks)
     return (
-        lattice.size(radices) * len(model.points) <= room.cells
+        lattice.size(radices) * len(model.live) <= room.cells
         and lattice.first_parcel_ways(radices) <= room.ways
     )
 
@@ -59,11 +59,27 @@ def solve(
     barred: Collection[int] = (),
 ) -> Exactly:
     """The best plan for `wanted` units, moved by chunks, without the barred rows."""
+    prepared = problem(
+        model, wanted=wanted, chunks=chunks, limit=limit, min_part=min_part, barred=barred
+    )
+    solution = plan.solve(prepared)
+    return Exactly(draft(solution.path, prepared, chunks), prepared, solution)
+
+
+def problem(
+    model: CostModel,
+    *,
+    wanted: Floats,
+    chunks: Floats,
+    limit: int | None,
+    min_part: float | None = None,
+    barred: Collection[int] = (),
+) -> plan.Problem:
     states = lattice.lattice(_radices(wanted, chunks))
     cost = model.matrix(lattice=states, chunks=chunks)
     if barred:
         cost[list(barred)] = np.inf
-    problem = plan.problem(
+    return plan.problem(
         lattice=states,
         cost=cost,
         line_value=model.price * chunks,
@@ -71,9 +87,11 @@ def solve(
         limit=limit,
         min_part=min_part,
     )
-    solution = plan.solve(problem)
-    draft = {row: states.digits[state] * chunks for row, state in solution.path}
-    return Exactly(draft=draft, problem=problem, solution=solution)
+
+
+def draft(path: plan.Path, solved: plan.Problem, chunks: Floats) -> Draft:
+    """The units per line of each row that has a part in the plan."""
+    return {row: solved.lattice.digits[state] * chunks for row, state in path}
 
 
 def _radices(wanted: Floats, chunks: Floats) -> tuple[int, ...]:

@@ -1,10 +1,10 @@
 """Decisions in words. Amounts are in the order's currency, weighted as the policy says."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 
-from .types import Considered, Decision, Parcel, Plan
+from .types import Considered, Decision, Parcel, Plan, decimal
 
 NO_STOCK = "no_stock"
 NOT_ENOUGH = "not_enough"
@@ -30,6 +30,8 @@ def sentence(decision: Decision) -> str:
     plan = decision.plan
     if not plan.parcels:
         return _nothing_sent(decision)
+    if decision.alone is not None:
+        return _with_others(plan, decision.alone)
     if len(plan.parcels) == 1:
         return _one_parcel(decision)
     names = _and([parcel.name for parcel in plan.parcels])
@@ -47,6 +49,8 @@ def explain(decision: Decision) -> tuple[str, ...]:
 def counterfactual(one: Considered) -> str:
     """What would have had to be different for a candidate that lost."""
     part = "won" if one.solo and one.would_send == one.solo.lines else "taken part"
+    if one.place is not None:
+        return _in_order(one)
     if one.gap is None:
         return f"{one.name} has only part of it"
     if one.gap == 0:
@@ -54,11 +58,43 @@ def counterfactual(one: Considered) -> str:
     if one.shipping_gap is None:
         return f"{one.name} would have {part} if its parcel had counted {_up(one.gap)} less"
     if one.solo and one.gap > one.solo.terms.shipping:
-        return f"{one.name} would not have {part} with free shipping: {_up(one.gap)} behind"
+        return (
+            f"{one.name} is {_up(one.gap)} behind, more than all of its shipping "
+            f"({money(one.solo.terms.shipping)})"
+        )
     return (
         f"{one.name} would have {part} if shipping had been more than "
         f"{_up(one.shipping_gap)} cheaper"
     )
+
+
+_CRITERIA: dict[str, tuple[str, Callable[[float], str]]] = {
+    "nearest": ("distance", lambda km: f"{km:.0f} km" if km < float("inf") else "not known"),
+    "cheapest": ("cost", lambda units: money(decimal(units))),
+    "least_co2": ("CO₂e", lambda kg: f"{kg:.4f} kg"),
+    "fastest": ("speed", lambda days: _count(int(days), "day")),
+    "central": ("being central", lambda central: "yes" if central else "no"),
+    "overstock": ("overstock", lambda units: _count(int(units), "unit")),
+    "most_stock": ("stock", lambda units: _count(int(units), "unit")),
+    "least_busy": ("workload", lambda share: f"{share:.1%} of the day"),
+    "fewest_refusals": ("refusals", lambda rate: f"{rate:.1%}"),
+}
+
+
+def _in_order(one: Considered) -> str:
+    comes = f"{one.name} comes {_ordinal(one.place or 0)}"
+    if one.behind is None and one.solo and not one.solo.complete:
+        return f"{comes}, but has only part of it"
+    if one.behind is None:
+        return f"{comes}: equals are taken in a fixed order"
+    criterion, own, other = one.behind
+    by, words = _CRITERIA[criterion]
+    return f"{comes} by {by}: {words(own)}, the one chosen {words(other)}"
+
+
+def _ordinal(place: int) -> str:
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
+    return f"{place}{'th' if place // 10 % 10 == 1 else ending}"
 
 
 def plan_words(
@@ -93,9 +129,21 @@ def _about(plan: Plan, one: Considered) -> str:
         return f"{one.name} sends {_count(units, 'unit')}."
     if one.status == "eliminated":
         return f"{one.name} {_and(list(dict.fromkeys(out.words for out in one.eliminations)))}."
-    if one.gap is None and one.solo and one.solo.complete:
-        return f"{one.name} alone would cost {money(one.solo.total - plan.total)} more."
+    if one.gap is None and one.place is None and one.solo and one.solo.complete:
+        more = one.solo.total - plan.total
+        if more < 0:
+            return f"{one.name} alone would cost {money(-more)} less, and is left to other orders."
+        return f"{one.name} alone would cost {money(more)} more."
     return f"{counterfactual(one)}."
+
+
+def _with_others(plan: Plan, alone: Decimal) -> str:
+    names = _and([parcel.name for parcel in plan.parcels])
+    return (
+        f"Planned together with other orders: {_count(len(plan.parcels), 'parcel')} from {names}, "
+        f"{money(plan.total)} in all; the best for this order alone costs {money(alone)}"
+        f"{_left_behind(plan)}."
+    )
 
 
 def _one_parcel(decision: Decision) -> str:
@@ -115,6 +163,9 @@ def _rank(decision: Decision, chosen: Parcel) -> str:
         holders = [one for one in decision.considered if _sends(one, chosen)]
     if len(holders) == 1:
         return f"the only point that holds {what}"
+    placed = next(one for one in decision.considered if one.key == chosen.candidate)
+    if placed.place is not None:
+        return f"first in the order of the rule of {len(holders)} points that hold {what}"
     known = [one.km for one in holders if one.km is not None]
     nearest = len(known) == len(holders) and chosen.km == min(known)
     return f"{'nearest' if nearest else 'best'} of {len(holders)} points that hold {what}"
@@ -127,6 +178,9 @@ def _sends(one: Considered, chosen: Parcel) -> bool:
 
 def _runner_up(decision: Decision) -> str:
     rest = [one for one in decision.considered if one.status == "possible" and one.gap is not None]
+    following = [one for one in decision.considered if one.status == "possible" and one.place]
+    if following:
+        return f"; {_in_order(min(following, key=lambda one: one.place or 0))}"
     if not rest:
         return ""
     second = min(rest, key=lambda one: (one.gap, one.key))
@@ -140,6 +194,8 @@ def _why_split(decision: Decision) -> str:
     if single is None or not single.complete:
         return "no point holds everything"
     saved = single.total - decision.plan.total
+    if saved < 0:
+        return "as the rule has it"
     return f"{money(saved)} cheaper than {single.name} alone"
 
 

@@ -34,6 +34,10 @@ class Splits(NamedTuple):
 class Lattice:
     radices: tuple[int, ...]
     digits: NDArray[np.float64]  # (states, lines)
+    line: Ints  # (digits but 0,) of the first line, then of the next: whose
+    digit: NDArray[np.float64]  # (digits but 0,) and which
+    at: list[int]  # where the digits of each line begin, and where the last ones end
+    is_binary: bool  # each line has the digit 1 and no other
 
     @property
     def last(self) -> int:
@@ -46,11 +50,13 @@ class Lattice:
         return np.flatnonzero((self.digits <= self.digits[state]).all(axis=1))
 
 
+@lru_cache(maxsize=1024)
 def size(radices: tuple[int, ...]) -> int:
     """Number of states."""
     return prod(radices)
 
 
+@lru_cache(maxsize=1024)
 def first_parcel_ways(radices: tuple[int, ...]) -> int:
     """Length of `first_parcels`: the work of one pass of the exact plan."""
     pairs = [radix * (radix + 1) // 2 for radix in radices]
@@ -65,7 +71,18 @@ def lattice(radices: tuple[int, ...]) -> Lattice:
     for radix in radices:
         column = np.tile(np.arange(radix, dtype=np.float64), len(digits))
         digits = np.column_stack([np.repeat(digits, radix, axis=0), column])
-    return Lattice(radices=radices, digits=digits)
+    counts = np.array(radices, dtype=np.intp) - 1
+    at = np.concatenate([[0], np.cumsum(counts, dtype=np.intp)])
+    line = np.repeat(np.arange(len(radices)), counts)
+    digit = (np.arange(at[-1]) - at[line] + 1).astype(np.float64)
+    return Lattice(
+        radices=radices,
+        digits=digits,
+        line=line,
+        digit=digit,
+        at=at.tolist(),
+        is_binary=all(radix == 2 for radix in radices),
+    )
 
 
 def first_parcels(radices: tuple[int, ...]) -> Splits:

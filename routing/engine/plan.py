@@ -90,6 +90,21 @@ def solve(problem: Problem) -> Solution:
         once |= repeated
 
 
+def reach(problem: Problem, target: int) -> Solution | None:
+    """The exact optimum that ends in `target`; None when no plan does."""
+    once: frozenset[int] = frozenset()
+    while True:
+        bound = Bound(problem, once=once)
+        total = float(bound.final[target])
+        if total == float("inf"):
+            return None
+        path = bound.trace(target)
+        repeated = bound.repeated(path)
+        if not repeated:
+            return Solution(path=path, total=total, targets=(target,), bound=bound)
+        once |= repeated
+
+
 def forced(problem: Problem, solution: Solution) -> tuple[Floats, Ints]:
     """Per row, the cheapest plan as good as the solution that uses it, and what it would send.
 
@@ -151,13 +166,13 @@ def _with_one(
 
 def _targets(problem: Problem, final: Floats) -> tuple[int, ...]:
     """The reachable states of most value, then most units."""
-    last = problem.lattice.last
+    last = problem.lattice.last  # never barred by `stop`: nothing stays behind
+    if final[last] < float("inf"):
+        return (last,)
     reachable = np.isfinite(final)
     if problem.stop is not None:
         reachable &= problem.stop
         reachable[0] = True
-    if reachable[last]:
-        return (last,)
     states = np.flatnonzero(reachable)
     value, units = problem.value[states], problem.units[states]
     most = value == value.max()
@@ -189,7 +204,7 @@ class Bound:
         if barred:
             self.free_rows = np.delete(np.arange(len(cost)), barred)
             cost = cost[self.free_rows]
-        self.cheapest = cost.min(axis=0, initial=np.inf)
+        self.cheapest = np.minimum.reduce(cost, axis=0, initial=np.inf)
         self.stack = [self._unbounded() if self.problem.limit is None else self._counted()]
         for row in self.layers:
             self.stack.append(self._layer(self.stack[-1], self.problem.cost[row]))
@@ -208,15 +223,16 @@ class Bound:
         return first_parcels(self.problem.lattice.radices)
 
     def _unbounded(self) -> list[Floats]:
+        """Plans of up to 1, 2, 4, ... parcels: each is two of those before."""
         f = self.cheapest.copy()
         f[0] = 0.0
         ways = self._first()
-        parcel = self.cheapest.take(ways.part)
-        while len(ways.part):
-            better = np.minimum(f[1:], np.minimum.reduceat(parcel + f.take(ways.rest), ways.starts))
-            if np.array_equal(better, f[1:]):
-                break
-            f[1:] = better
+        parcels, most = 1, sum(self.problem.lattice.radices) - len(self.problem.lattice.radices)
+        while parcels < most:
+            two = f.take(ways.part)
+            two += f.take(ways.rest)
+            np.minimum.reduceat(two, ways.starts, out=f[1:])
+            parcels *= 2
         return [f]
 
     def _counted(self) -> list[Floats]:
@@ -270,7 +286,7 @@ class Bound:
                 continue
             target = levels[count][state]
             part = self._part(self._first(), self.cheapest, levels[fewer], state, target)
-            parcels.append((int(self._by_cost(part)[0]), part))
+            parcels.append((self._cheapest_row(part), part))
             state, count = state - part, fewer
         return tuple(parcels)
 
@@ -278,6 +294,12 @@ class Bound:
         ways_of = ways.of(state)
         parts = ways.part[ways_of]
         return int(parts[np.argmax(parcel[parts] + rest[ways.rest[ways_of]] == total)])
+
+    def _cheapest_row(self, state: int) -> int:
+        column = self.problem.cost[:, state]
+        if self.free_rows is None:
+            return int(column.argmin())
+        return int(self.free_rows[column[self.free_rows].argmin()])
 
     def _by_cost(self, state: int) -> Ints:
         """The rows that may send any number of parcels, the cheapest for the state first."""
@@ -288,7 +310,10 @@ class Bound:
 
     def repeated(self, path: Path) -> frozenset[int]:
         """The rows that the path uses twice, and who would come next for what they send."""
-        times = Counter(row for row, _ in path)
+        rows = [row for row, _ in path]
+        if len(set(rows)) == len(rows):
+            return frozenset()
+        times = Counter(rows)
         found: set[int] = set()
         for row, state in path:
             if times[row] > 1:

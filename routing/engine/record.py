@@ -57,6 +57,10 @@ def _parcel(parcel: Parcel) -> Json:
         "km": parcel.km,
         "kg_co2": str(parcel.kg_co2),
         "weight_g": parcel.weight_g,
+        "service": parcel.service,
+        "service_code": parcel.service_code,
+        "service_name": parcel.service_name,
+        "days": parcel.days,
     }
 
 
@@ -75,10 +79,16 @@ def _considered(one: Considered, words: str) -> Json:
             "terms": _terms(one.solo.terms),
             "total": str(one.solo.total),
             "complete": one.solo.complete,
+            "service": one.solo.service,
+            "service_name": one.solo.service_name,
+            "days": one.solo.days,
+            "kg_co2": str(one.solo.kg_co2),
         },
         "gap": None if one.gap is None else str(one.gap),
         "shipping_gap": None if one.shipping_gap is None else str(one.shipping_gap),
         "would_send": _sent(one.would_send),
+        "place": one.place,
+        "behind": one.behind and list(one.behind),
         "words": words,
     }
 

@@ -17,7 +17,7 @@ from .cost import CostModel, Ints
 from .exact import Draft, Room
 from .rules import Bools, Floats
 
-Pick = Callable[[Floats, Floats, Floats], int]  # (value, units, cost) of the offers -> which
+Pick = Callable[[Ints, Floats, Floats, Floats], int]  # (row, value, units, cost) of offers -> which
 
 MAX_ROUNDS = 200
 MAX_REPLANS = 300
@@ -33,18 +33,23 @@ class Repair:
     ) -> None:
         self.model = model
         self.wanted = wanted
-        self.limit = len(model.points) if limit is None else limit
+        self.limit = len(model.live) if limit is None else limit
         self.min_part = min_part
         self._costs: dict[tuple[int, bytes], float] = {}
 
     def best(self) -> Draft:
         """The best of all starts after repair; empty when nothing may be sent."""
-        single = self._single()
+        single = self.single()
         starts = [single, self._build(_fullest), self._build(_thriftiest), self._with_long_lines()]
         drafts: list[Draft] = [self._repaired(draft) for draft in starts]
         drafts.append(self._repaired(min(drafts, key=self._rank), replans=MAX_REPLANS))
         drafts += [single, *(self._without_small_parts(draft) for draft in drafts)]
         return min([{}, *filter(self._allowed, drafts)], key=self._rank)
+
+    def built(self, pick: Pick) -> Draft:
+        """A plan built by `pick`, without repair; empty when the parts may not be so small."""
+        draft = self._build(pick)
+        return draft if self._allowed(draft) else {}
 
     # --- judging ---------------------------------------------------------------------------
 
@@ -81,7 +86,8 @@ class Repair:
 
     # --- building --------------------------------------------------------------------------
 
-    def _single(self) -> Draft:
+    def single(self) -> Draft:
+        """The best plan with one parcel."""
         offers = self.model.most(self.wanted)
         return _first_pick(self.model, offers, np.arange(len(offers)), _fullest)
 
@@ -231,24 +237,28 @@ def one_parcel_is_proven_best(*, model: CostModel, wanted: Floats, total: float)
     the two lowest fixed parts with the cheapest weight step each, and every line at the lowest
     rate anywhere. True means proven, False means nothing.
     """
-    steps = np.rint(model.policy.economic * model.grid.by_weight(_weights_up_to(model, wanted)))
-    rounding = 0.5 * (len(wanted) + len(model.products))
-    fixed = model.per_parcel + steps.min(axis=1)[model.step] - rounding
+    prices = model.carriage.prices(_weights_up_to(model, wanted))
+    least = np.rint(model.policy.economic * prices).min(axis=0)
+    by_service = least[model.steps] + model.per_service + model.carriage.kg_fixed * model.co2_rate
+    rounding = 0.5 * (1 + len(model.products))
+    fixed = model.per_parcel + by_service.min(axis=0) - rounding
     if len(fixed) < 2 or fixed.min() < 0 or model.per_line.min() < 0:
         return False
     lowest_per_gram = float(model.kg_per_gram.min()) * model.co2_rate
     lines = lowest_per_gram * float(wanted @ model.grams) + len(wanted) * model.per_line.min()
     relief = 0.0
     if model.over is not None:
-        asked = np.array([wanted[columns].sum() for columns in model.products])
-        relief = float(model.relief @ np.minimum(asked, model.over.sum(axis=0)))
+        for columns in model.products:
+            asked = min(float(wanted[columns].sum()), float(model.over[:, columns[0]].sum()))
+            relief += float(model.relief[columns[0], 0]) * asked
     return total <= float(np.partition(fixed, 1)[:2].sum()) + lines - relief
 
 
 def _weights_up_to(model: CostModel, wanted: Floats) -> Floats:
     """The lightest and heaviest weights in each tariff step that a part of the order can have."""
     total = float(wanted @ model.grams)
-    edges = model.grid.gram_edges[model.grid.gram_edges < total]
+    edges = model.carriage.gram_edges
+    edges = edges[edges < total]
     return np.concatenate([[0.0], edges, edges + 1, [total]])
 
 
@@ -259,13 +269,13 @@ def _sum(draft: Draft, like: Floats) -> Floats:
 def _first_pick(model: CostModel, offers: Floats, rows: Ints, pick: Pick) -> Draft:
     units = offers[rows]
     cost = model.totals(rows=rows, units=units)
-    at = pick(units @ model.price, units.sum(axis=1), cost)
+    at = pick(rows, units @ model.price, units.sum(axis=1), cost)
     return {int(rows[at]): units[at]}
 
 
-def _fullest(value: Floats, units: Floats, cost: Floats) -> int:
+def _fullest(_rows: Ints, value: Floats, units: Floats, cost: Floats) -> int:
     return int(np.lexsort((cost, -units, -value))[0])
 
 
-def _thriftiest(value: Floats, units: Floats, cost: Floats) -> int:
+def _thriftiest(_rows: Ints, value: Floats, units: Floats, cost: Floats) -> int:
     return int(np.lexsort((cost, (cost - min(cost.min(), 0.0)) / (value + units)))[0])

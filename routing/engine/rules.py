@@ -1,187 +1,229 @@
 """Hard rules: what takes a candidate out before any cost is looked at."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .distance import km_to
+from .network import CANNOT_SHIP, CLOSED, NO_CAPACITY, NOT_OF_RULE, NOT_ONLINE, Network
 from .types import BadInput, Candidate, Destination, Elimination, Line, Policy
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-CANNOT_SHIP = "cannot_ship"
-NOT_ONLINE = "not_online"
-CLOSED = "closed"
-NO_CAPACITY = "no_capacity"
 TOO_FAR = "too_far"
+NO_SERVICE = "no_service"
+NOT_IN_TIME = "not_in_time"
 NO_STOCK = "no_stock"
 BELOW_MIN_FREE = "below_min_free"
 REFUSED_BEFORE = "refused_before"
-
-EARTH_RADIUS_KM = 6371.0088  # mean radius, IUGG
-
-_SWITCHES = attrgetter("lat", "lng", "can_ship", "online", "open", "capacity_left", "excluded")
+DANGEROUS_GOODS = "dangerous_goods"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Screening:
-    """The candidates by key, the lines by product and key, and what the rules leave of them.
+    """The lines by product and key, and what the rules leave of the network's candidates.
 
-    `out` says per rule which candidates it takes out altogether. `live` are the candidates that
-    may still send something; the matrices have their rows, one column per line.
+    `live` are the candidates that may still send something; `usable` has their rows, one column
+    per line. `serves` says which services may fetch a parcel at which candidate.
     """
 
-    candidates: tuple[Candidate, ...]
+    network: Network
     lines: tuple[Line, ...]
     policy: Policy
     km: Floats  # (candidates,) nan where a place is not known
     destination_known: bool
-    out: dict[str, Bools]
-    staying: NDArray[np.intp]  # candidates that no rule takes out altogether
-    free: Floats  # (staying, lines) free units of the line's product
-    refused: Bools | None  # (staying, lines), None when nobody has refused anything
+    serves: Bools  # (services, candidates) goes there and is in time
+    all_serve: bool  # every service does everywhere
+    staying: Bools  # (candidates,) that no rule takes out altogether
+    free: Floats  # (lines, candidates) free units of the line's product
+    refused: Bools | None  # (lines, candidates), None when nobody has refused anything
     live: NDArray[np.intp]  # (live,) indexes of candidates
     usable: Floats  # (live, lines) free units for the line after the rules, not cut to its need
 
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        return self.network.points
+
 
 def screen(
-    *,
-    lines: Sequence[Line],
-    candidates: Sequence[Candidate],
-    destination: Destination,
-    policy: Policy,
+    *, network: Network, lines: Sequence[Line], destination: Destination, policy: Policy
 ) -> Screening:
-    """Apply the rules. Raises BadInput for doubled keys and negative quantities."""
+    """Apply the rules. Raises BadInput for doubled line keys and negative quantities."""
     wanted = _sorted_lines(lines)
-    points = _sorted_candidates(candidates)
-    columns = list(zip(*map(_SWITCHES, points), strict=True)) or [()] * 7
-    lat, lng, can_ship, online, is_open, capacity, excluded = columns
-    km = distances_km(lat=lat, lng=lng, destination=destination)
-    out = {
-        CANNOT_SHIP: ~np.array(can_ship, dtype=bool),
-        NOT_ONLINE: ~np.array(online, dtype=bool),
-        CLOSED: ~np.array(is_open, dtype=bool),
-        NO_CAPACITY: np.array([left is not None and left <= 0 for left in capacity], dtype=bool),
-    }
+    km = km_to(network.places, destination)
     known = destination.lat is not None and destination.lng is not None
+    staying = network.able
     if policy.max_km is not None and known:
-        out[TOO_FAR] = ~(km <= policy.max_km)  # nan, not known to be near enough, is out
-    gone = np.logical_or.reduce(list(out.values()))
-    staying = np.flatnonzero(~gone)
-    stayers = points if len(staying) == len(points) else tuple(points[at] for at in staying)
-    free = _free(wanted, stayers)
-    refused = _refused(wanted, stayers) if any(excluded) else None
+        staying = staying & (km <= policy.max_km)  # nan, not known to be near enough, is out
+    serves = _serves(network, km, policy)
+    all_serve = serves is network.fetched and network.all_fetched
+    if not all_serve:
+        staying = staying & np.logical_or.reduce(serves, axis=0)
+    free = network.counts("free", [line.product for line in wanted])
+    refused = _refused(wanted, network)
     usable = np.where(free < policy.min_free_units, 0.0, free) if policy.min_free_units else free
     if refused is not None:
         usable = np.where(refused, 0.0, usable)
-    has = usable.any(axis=1)
+    if any(line.dangerous for line in wanted):
+        usable = np.where(_not_taken(wanted, network, serves), 0.0, usable)
+    live = np.flatnonzero(staying & np.logical_or.reduce(usable, axis=0))
     return Screening(
-        candidates=points,
+        network=network,
         lines=wanted,
         policy=policy,
         km=km,
         destination_known=known,
-        out=out,
+        serves=serves,
+        all_serve=all_serve,
         staying=staying,
         free=free,
         refused=refused,
-        live=staying[has],
-        usable=usable[has],
+        live=live,
+        usable=usable.take(live, axis=1).T,
     )
 
 
-def distances_km(
-    *,
-    lat: Sequence[float | None],
-    lng: Sequence[float | None],
-    destination: Destination,
-) -> Floats:
-    """Great circles (haversine), in km to the meter; nan where a place is not known."""
-    if destination.lat is None or destination.lng is None:
-        return np.full(len(lat), np.nan)
-    here = np.radians(np.array(lat, dtype=np.float64))
-    there = np.radians(destination.lat)
-    across = np.radians(np.array(lng, dtype=np.float64) - destination.lng)
-    chord = np.sin((here - there) / 2) ** 2 + np.cos(here) * np.cos(there) * np.sin(across / 2) ** 2
-    return np.rint(2000 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.minimum(chord, 1.0)))) / 1000
+def _goes(network: Network, km: Floats) -> Bools:
+    """(services, candidates) whether the service fetches there and goes as far as needed."""
+    if not network.carriage.is_bounded:
+        return network.fetched
+    reach = network.carriage.reach_km
+    near: Bools = km <= reach
+    if np.isnan(km).any():
+        near |= np.isinf(reach)
+    return near if network.all_fetched else near & network.fetched
+
+
+def _serves(network: Network, km: Floats, policy: Policy) -> Bools:
+    goes = _goes(network, km)
+    latest = _latest(policy)
+    return goes if latest is None else goes & (network.days <= latest)
+
+
+def _latest(policy: Policy) -> int | None:
+    """The last day that is in time, None when that is no rule."""
+    if not policy.in_time or policy.promise_days is None:
+        return None
+    return policy.promise_days + policy.relax_days
+
+
+def _not_taken(lines: Sequence[Line], network: Network, serves: Bools) -> Bools:
+    """(lines, candidates) dangerous goods where no service takes them."""
+    taken = np.logical_or.reduce(serves & network.carriage.takes_dangerous[:, None], axis=0)
+    return np.logical_and.outer([line.dangerous for line in lines], ~taken)
 
 
 def eliminations(screening: Screening) -> list[tuple[Elimination, ...]]:
     """Per candidate, every rule that took it out, or took some of its lines out."""
     found: list[list[Elimination]] = [[] for _ in screening.candidates]
-    for rule, gone in screening.out.items():
+    for rule, gone in _out(screening).items():
         for at in np.flatnonzero(gone):
             found[at].append(_altogether(screening, int(at), rule))
-    free = screening.free.tolist()
-    refused = None if screening.refused is None else screening.refused.tolist()
-    for row, at in enumerate(screening.staying.tolist()):
+    free = screening.free.T.tolist()
+    refused = None if screening.refused is None else screening.refused.T.tolist()
+    not_taken = _not_taken(screening.lines, screening.network, screening.serves).T.tolist()
+    for at in np.flatnonzero(screening.staying).tolist():
         key = screening.candidates[at].key
-        if screening.lines and not any(free[row]):
-            found[at].append(_elimination(key, NO_STOCK, 0, None, None))
+        if screening.lines and not any(free[at]):
+            found[at].append(_elimination(key, NO_STOCK))
         else:
-            found[at].extend(_by_line(screening, key, free[row], refused[row] if refused else None))
+            found[at].extend(
+                _by_line(screening, key, free[at], refused and refused[at], not_taken[at])
+            )
     return [tuple(of_one) for of_one in found]
 
 
+def _out(screening: Screening) -> dict[str, Bools]:
+    """Per rule the candidates that it takes out altogether, by the order of the rules."""
+    network, policy, km = screening.network, screening.policy, screening.km
+    out = dict(network.out)
+    if policy.max_km is not None and screening.destination_known:
+        out[TOO_FAR] = ~(km <= policy.max_km)
+    goes = _goes(network, km).any(axis=0)
+    out[NO_SERVICE] = ~goes
+    out[NOT_IN_TIME] = goes & ~screening.serves.any(axis=0)
+    return out
+
+
 def _by_line(
-    screening: Screening, key: int, free: list[float], refused: list[bool] | None
+    screening: Screening,
+    key: int,
+    free: list[float],
+    refused: list[bool] | None,
+    not_taken: list[bool],
 ) -> Iterator[Elimination]:
     limit = screening.policy.min_free_units
     for column, line in enumerate(screening.lines):
         units = int(free[column])
         if refused is not None and refused[column]:
-            yield _elimination(key, REFUSED_BEFORE, None, None, line.key)
+            yield _elimination(key, REFUSED_BEFORE, line=line.key)
+        if not_taken[column]:
+            yield _elimination(key, DANGEROUS_GOODS, line=line.key)
         if units == 0:
-            yield _elimination(key, NO_STOCK, 0, None, line.key)
+            yield _elimination(key, NO_STOCK, 0, line=line.key)
         elif units < limit:
-            yield _elimination(key, BELOW_MIN_FREE, units, limit, line.key)
+            yield _elimination(key, BELOW_MIN_FREE, units, limit, line=line.key)
 
 
 def _altogether(screening: Screening, at: int, rule: str) -> Elimination:
-    candidate = screening.candidates[at]
+    network = screening.network
     value: float | int | None = None
     limit: float | int | None = None
+    km = float(screening.km[at])
     if rule == NO_CAPACITY:
-        value, limit = candidate.capacity_left, 1
+        value, limit = network.capacity[at], 1
     elif rule == TOO_FAR:
-        km = float(screening.km[at])
         value, limit = None if np.isnan(km) else km, screening.policy.max_km
-    return _elimination(candidate.key, rule, value, limit, None)
+    elif rule == NO_SERVICE and network.carriage.is_bounded:
+        reach = float(network.carriage.reach_km.max())
+        if km > reach:
+            value, limit = km, reach
+    elif rule == NOT_IN_TIME:
+        goes = _goes(network, screening.km)[:, at]
+        value, limit = int(network.days[goes, at].min()), _latest(screening.policy)
+    return _elimination(network.points[at].key, rule, value, limit)
 
 
 _WORDS = {
+    NOT_OF_RULE: "is not let in by the rule",
     CANNOT_SHIP: "does not ship",
     NOT_ONLINE: "does not take online orders",
     CLOSED: "is closed",
     NO_CAPACITY: "has no capacity left",
+    NO_SERVICE: "has no delivery service to there",
     NO_STOCK: "has no stock of it",
     REFUSED_BEFORE: "refused it before",
+    DANGEROUS_GOODS: "has no delivery service for dangerous goods",
 }
 
 
 def _elimination(
-    key: int, rule: str, value: float | None, limit: float | None, line: int | None
+    key: int,
+    rule: str,
+    value: float | None = None,
+    limit: float | None = None,
+    line: int | None = None,
 ) -> Elimination:
-    words = _WORDS.get(rule)
     if rule == NO_STOCK and line is None:
-        words = "has no stock of any line"
-    elif rule == TOO_FAR:
+        return Elimination(key, rule, 0, limit, line, "has no stock of any line")
+    words = _WORDS.get(rule, "")
+    if rule == TOO_FAR:
         how_far = "an unknown distance" if value is None else f"{value:.0f} km"
         words = f"is {how_far} away, the limit is {limit:g} km"
+    elif rule == NO_SERVICE and value is not None:
+        words = f"is {value:.0f} km away, no delivery service goes beyond {limit:g} km"
+    elif rule == NOT_IN_TIME:
+        words = f"delivers in {_days(value)} at best, the limit is {_days(limit)}"
     elif rule == BELOW_MIN_FREE:
         words = f"has {value} free, too few to count on: the limit is {limit}"
-    return Elimination(key, rule, value, limit, line, words or rule)
+    return Elimination(key, rule, value, limit, line, words)
 
 
-def per_product(counts: Sequence[Mapping[int, int]], products: Sequence[int]) -> Floats:
-    """(counts, products) units, none for a product that a count does not have or owes."""
-    units = np.empty((len(counts), len(products)))
-    for column, product in enumerate(products):
-        units[:, column] = [of_one.get(product, 0) for of_one in counts]
-    return np.maximum(units, 0.0)
+def _days(days: float | None) -> str:
+    return f"{days:.0f} day" if days == 1 else f"{days:.0f} days"
 
 
 def _sorted_lines(lines: Sequence[Line]) -> tuple[Line, ...]:
@@ -198,18 +240,8 @@ def _sorted_lines(lines: Sequence[Line]) -> tuple[Line, ...]:
     )
 
 
-def _sorted_candidates(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    points = tuple(sorted(candidates, key=attrgetter("key")))
-    if len({point.key for point in points}) != len(points):
-        raise BadInput("candidate keys must differ", [point.key for point in points])
-    return points
-
-
-def _free(lines: Sequence[Line], points: Sequence[Candidate]) -> Floats:
-    return per_product([point.free for point in points], [line.product for line in lines])
-
-
-def _refused(lines: Sequence[Line], points: Sequence[Candidate]) -> Bools:
-    keys = [line.key for line in lines]
-    table = [[key in point.excluded for key in keys] for point in points]
-    return np.array(table, dtype=bool).reshape(len(points), len(lines))
+def _refused(lines: Sequence[Line], network: Network) -> Bools | None:
+    if network.excluded is None:
+        return None
+    table = [[line.key in excluded for excluded in network.excluded] for line in lines]
+    return np.array(table, dtype=bool).reshape(len(lines), len(network.points))

@@ -71,6 +71,13 @@ class Tariff:
             if before[:2] >= after[:2]:
                 raise BadTariff("bands must ascend by distance, then weight", after)
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.bands, self.per_extra_kg, self.per_extra_1000_km))
+
     @cached_property
     def grid(self) -> Grid:
         km_edges = sorted({band[0] for band in self.bands})

@@ -7,12 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from functools import cached_property, lru_cache
-from typing import Literal, NamedTuple, Protocol
+from operator import attrgetter
+from typing import Literal, NamedTuple, Protocol, get_args
+
+from .tariff import Tariff
 
 NOTHING = Decimal("0.0000")
 SMALLEST = Decimal("0.0001")
 
 Status = Literal["chosen", "possible", "eliminated"]
+Split = Literal["cheapest", "if_needed", "never"]
+Criterion = Literal[
+    "nearest", "cheapest", "least_co2", "fastest", "central", "overstock", "most_stock",
+    "least_busy", "fewest_refusals",
+]  # fmt: skip
 
 
 class BadInput(ValueError):
@@ -33,16 +41,22 @@ class Line:
     quantity: int
     weight_g: int  # of one unit
     unit_price: Decimal
+    dangerous: bool = False  # travels only by a service that takes dangerous goods
+    category: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A stock point as it stands now.
 
-    `free` is what it may promise of each product. `capacity_left` counts parcels, None is no
-    limit. `overstock` is the number of units above target. `excluded` holds the lines it has
-    refused before. `refusal_rate` is the probability that it refuses a line. Without
-    coordinates it counts as far away as the farthest point.
+    `free` is what it may promise of each product; `on_shelf` is what it has free of those of
+    which a full day lets it promise less. `capacity_left` counts parcels, None is no limit;
+    `load` is the share of its day that is given away. `lead_days` are the days until the customer
+    has its parcel, by each service in the order of the services; None: this service does not
+    fetch there or does not go so far; empty: 0 days by any. `overstock` is the number of units
+    above target. `allowed`: the rule lets it in. `excluded` holds the lines it has refused
+    before. `refusal_rate` is the probability that it refuses a line. Without coordinates it
+    counts as far away as the farthest point.
     """
 
     key: int
@@ -59,10 +73,13 @@ class Candidate:
     open: bool = True
     can_ship: bool = True
     online: bool = True
-    lead_days: int = 0
+    lead_days: tuple[int | None, ...] = ()
     overstock: Mapping[int, int] = field(default_factory=dict)
     excluded: frozenset[int] = frozenset()
     refusal_rate: float = 0.0
+    load: float = 0.0
+    allowed: bool = True
+    on_shelf: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +115,51 @@ class Emission:
 
 
 @dataclass(frozen=True, slots=True)
+class Service:
+    """A delivery service: what it asks, what it emits, how far it goes.
+
+    `transit` is (up to km, working days), ascending; beyond the last bound it does not go. A
+    service with a bound goes nowhere when the distance is not known.
+    """
+
+    key: int
+    code: str
+    name: str
+    tariff: Tariff
+    emission: Emission
+    transit: tuple[tuple[float, int], ...] = ((float("inf"), 0),)
+    dangerous_goods: bool = True
+
+    @property
+    def reach_km(self) -> float:
+        return self.transit[-1][0] if self.transit else 0.0
+
+    def days(self, km: float) -> int | None:
+        """Working days on the road; None: it does not go as far."""
+        return next((days for up_to, days in self.transit if km <= up_to), None)
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What matters how much. The four weights multiply money:
 
-    economic: shipping. ecological: co2. logistical: handling, central, split, lateness, refusal.
-    retail: overstock. A weight of 0 takes its terms out.
+    economic: shipping. ecological: co2. logistical: handling, central, split, lateness, workload,
+    refusal. retail: overstock, last unit. A weight of 0 takes its terms out.
 
     `central_bonus` is a price on each parcel from a point that is not central. `overstock_relief`
-    is the share of the unit price credited for each unit above target that is taken.
-    `split_penalty` is asked for each parcel after the first. `refusal_cost` is asked per line of a
-    parcel, times the candidate's refusal rate. `min_free_units`: a point with fewer free units of
-    a product is left out for its lines (its count is not to be trusted). `min_part_value`: when
-    what can be sent does not go in one parcel, each parcel must be worth at least this, and so
-    must be what stays behind of it; else nothing is sent. `whole`: everything is sent, or
-    nothing.
+    is the share of the unit price credited for each unit above target that is taken,
+    `last_unit_cost` the share asked when a product's last free unit leaves. `split_penalty` is
+    asked for each parcel after the first. `workload_cost` is asked for a parcel times the
+    candidate's load, `refusal_cost` for each line of a parcel times its refusal rate.
+    `min_free_units`: a point with fewer free units of a product is left out for its lines (its
+    count is not to be trusted). `min_part_value`: when what can be sent does not go in one
+    parcel, each parcel must be worth at least this, and so must be what stays behind of it; else
+    nothing is sent. `whole`: everything is sent, or nothing. `in_time`: what arrives more than
+    `relax_days` after `promise_days` is not sent.
+
+    `split`: "cheapest" as many parcels as are cheapest; "if_needed" one, when one can carry as
+    much as several; "never" everything in one, or nothing. `sort`: not the cheapest plan, but the
+    first point by these criteria, one after the other (see sort.py).
     """
 
     economic: float = 1.0
@@ -130,6 +178,12 @@ class Policy:
     min_part_value: Decimal | None = None
     min_free_units: int = 0
     whole: bool = False
+    last_unit_cost: Decimal = NOTHING
+    workload_cost: Decimal = NOTHING
+    in_time: bool = False
+    relax_days: int = 0
+    split: Split = "cheapest"
+    sort: tuple[Criterion, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("economic", "ecological", "logistical", "retail"):
@@ -137,6 +191,13 @@ class Policy:
                 raise BadInput(f"weight {name}", getattr(self, name))
         if self.max_parcels is not None and self.max_parcels < 1:
             raise BadInput("max_parcels", self.max_parcels)
+        if self.last_unit_cost < 0:
+            raise BadInput("last_unit_cost", self.last_unit_cost)
+        if self.split not in get_args(Split):
+            raise BadInput("split", self.split)
+        for criterion in self.sort:
+            if criterion not in get_args(Criterion):
+                raise BadInput("sort", criterion)
 
 
 @dataclass(slots=True)
@@ -148,19 +209,27 @@ class Terms:
     co2: Decimal = NOTHING
     central: Decimal = NOTHING
     overstock: Decimal = NOTHING
+    last_unit: Decimal = NOTHING
     split: Decimal = NOTHING
     lateness: Decimal = NOTHING
+    workload: Decimal = NOTHING
     refusal: Decimal = NOTHING
 
+    def amounts(self) -> tuple[Decimal, ...]:
+        """In the order of the fields."""
+        found: tuple[Decimal, ...] = _AMOUNTS(self)
+        return found
+
     def items(self) -> list[tuple[str, Decimal]]:
-        return [(name, getattr(self, name)) for name in TERM_NAMES]
+        return list(zip(TERM_NAMES, self.amounts(), strict=True))
 
     @property
     def total(self) -> Decimal:
-        return sum((amount for _, amount in self.items()), NOTHING)
+        return sum(self.amounts(), NOTHING)
 
 
 TERM_NAMES = tuple(term.name for term in fields(Terms))
+_AMOUNTS = attrgetter(*TERM_NAMES)
 
 
 @lru_cache(maxsize=4096)  # the same few amounts come back for every candidate
@@ -177,7 +246,7 @@ class Unfilled(NamedTuple):
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Parcel:
     candidate: int
     lines: tuple[tuple[int, int], ...]  # (line key, units), by line key
@@ -187,6 +256,10 @@ class Parcel:
     weight_g: int
     code: str = ""
     name: str = ""
+    service: int = 0  # key of the delivery service
+    service_code: str = ""
+    service_name: str = ""
+    days: int | None = None  # until the customer has it
 
     @property
     def total(self) -> Decimal:
@@ -223,12 +296,16 @@ class Elimination:
 
 @dataclass(slots=True)
 class Solo:
-    """What a candidate would send alone: everything it can."""
+    """What a candidate would send alone: everything it can, by its cheapest service."""
 
     lines: tuple[tuple[int, int], ...]
     terms: Terms
     total: Decimal
     complete: bool  # it is all that was asked for
+    service: int
+    service_name: str
+    days: int | None
+    kg_co2: Decimal
 
 
 @dataclass(slots=True)
@@ -239,6 +316,8 @@ class Considered:
     would have to be cheaper to draw level. None when no plan that sends as much uses it, or the
     order was too large to know. `shipping_gap` is the same in money on its shipping (before the
     weight); None when shipping has no weight. `would_send` is its part in that forced plan.
+    With a `Policy.sort` there are no gaps: `place` says which it is in the order, from 1, and
+    `behind` by which criterion it differs from the first that was chosen, with both values.
     """
 
     key: int
@@ -252,6 +331,8 @@ class Considered:
     gap: Decimal | None
     shipping_gap: Decimal | None
     would_send: tuple[tuple[int, int], ...]
+    place: int | None = None
+    behind: tuple[str, float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +361,7 @@ class Decision:
     plan: Plan
     version: str
     evidence: Evidence = field(repr=False, compare=False)
+    alone: Decimal | None = None  # planned together with others; the best for it alone costs this
 
     @cached_property
     def considered(self) -> tuple[Considered, ...]:

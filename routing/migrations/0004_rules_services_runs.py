@@ -48,6 +48,110 @@ SET CONSTRAINTS ALL IMMEDIATE;
 SET CONSTRAINTS ALL DEFERRED;
 """
 
+# A house that works already goes on with the reasons that it has.
+REASONS = """
+INSERT INTO routing_refusalreason (code, name, effect, bucket, asks_count, automatic, position,
+    active)
+SELECT r.*, true
+  FROM (VALUES ('not_found', 'not found on the shelf', 'block', 'missing', true, false, 1),
+               ('all_gone', 'none left at all', 'block_all', 'missing', true, false, 2),
+               ('damaged', 'damaged', 'block', 'damaged', true, false, 3),
+               ('too_busy', 'no time today', 'none', 'missing', false, false, 4),
+               ('closed', 'closed', 'none', 'missing', false, false, 5),
+               ('other', 'other', 'none', 'missing', false, false, 6),
+               ('timeout', 'not accepted in time', 'none', 'missing', false, true, 7)) AS r
+ WHERE EXISTS (SELECT 1 FROM routing_ruleset)
+"""
+
+# What decides or has decided never changes: its rules, their stock points, its channels. A draft
+# that is deleted takes its rules with it. A stock point that is the fallback of an active rule set
+# stays open; the lock lets the closing of a place and the activation of its rule wait for each
+# other, so one of them sees the other.
+IMMUTABLE = """
+CREATE FUNCTION routing_only_drafts_change() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    rows jsonb := CASE TG_OP WHEN 'INSERT' THEN jsonb_build_array(to_jsonb(NEW))
+                             WHEN 'DELETE' THEN jsonb_build_array(to_jsonb(OLD))
+                             ELSE jsonb_build_array(to_jsonb(OLD), to_jsonb(NEW)) END;
+    closed text;
+BEGIN
+    SELECT s.name || ' v' || s.version || ' is ' || s.state INTO closed
+      FROM jsonb_array_elements(rows) AS row
+      JOIN routing_ruleset s ON s.state <> 'draft' AND s.id = coalesce(
+           (row ->> 'rule_set_id')::bigint, (row ->> 'ruleset_id')::bigint,
+           (SELECT r.rule_set_id FROM routing_rule r WHERE r.id = (row ->> 'rule_id')::bigint))
+     LIMIT 1;
+    IF closed IS NOT NULL THEN
+        RAISE EXCEPTION '%: it never changes, make a new version of it', closed
+              USING ERRCODE = 'check_violation', CONSTRAINT = 'rule_set_never_changes';
+    END IF;
+    RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END $$;
+CREATE TRIGGER rule_of_draft BEFORE INSERT OR UPDATE OR DELETE ON routing_rule
+    FOR EACH ROW EXECUTE FUNCTION routing_only_drafts_change();
+CREATE TRIGGER rule_of_draft BEFORE INSERT OR UPDATE OR DELETE ON routing_rule_only
+    FOR EACH ROW EXECUTE FUNCTION routing_only_drafts_change();
+CREATE TRIGGER rule_of_draft BEFORE INSERT OR UPDATE OR DELETE ON routing_rule_never
+    FOR EACH ROW EXECUTE FUNCTION routing_only_drafts_change();
+CREATE TRIGGER rule_of_draft BEFORE INSERT OR UPDATE OR DELETE ON routing_ruleset_channels
+    FOR EACH ROW EXECUTE FUNCTION routing_only_drafts_change();
+
+CREATE FUNCTION routing_rule_set_changes() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    closed text;
+BEGIN
+    IF OLD.state <> 'draft' AND (to_jsonb(NEW) - 'state' <> to_jsonb(OLD) - 'state'
+                                 OR (OLD.state, NEW.state) NOT IN (
+                                     ('active', 'active'), ('active', 'archived'),
+                                     ('archived', 'archived'))) THEN
+        RAISE EXCEPTION '% v% is %: it never changes, make a new version of it',
+              OLD.name, OLD.version, OLD.state
+              USING ERRCODE = 'check_violation', CONSTRAINT = 'rule_set_never_changes';
+    END IF;
+    IF NEW.state = 'active' AND OLD.state <> 'active' THEN
+        PERFORM FROM inventory_location l JOIN routing_rule r ON r.fallback_id = l.id
+          WHERE r.rule_set_id = NEW.id ORDER BY l.id FOR SHARE OF l;
+        SELECT l.name INTO closed FROM inventory_location l JOIN routing_rule r
+               ON r.fallback_id = l.id WHERE r.rule_set_id = NEW.id AND NOT l.active LIMIT 1;
+        IF closed IS NOT NULL THEN
+            RAISE EXCEPTION '% is closed and a fallback of % v%: name another',
+                  closed, NEW.name, NEW.version
+                  USING ERRCODE = 'check_violation', CONSTRAINT = 'fallback_is_open';
+        END IF;
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER rule_set_changes BEFORE UPDATE ON routing_ruleset
+    FOR EACH ROW EXECUTE FUNCTION routing_rule_set_changes();
+
+CREATE FUNCTION routing_fallback_stays_open() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    rule text;
+BEGIN
+    SELECT 'rule ' || r.position || ' of ' || s.name || ' v' || s.version INTO rule
+      FROM routing_rule r JOIN routing_ruleset s ON s.id = r.rule_set_id AND s.state = 'active'
+     WHERE r.fallback_id = NEW.id AND r.otherwise = 'fallback' ORDER BY s.id, r.position LIMIT 1;
+    IF rule IS NOT NULL THEN
+        RAISE EXCEPTION '% is the fallback of %: activate a version that names another first',
+              NEW.name, rule
+              USING ERRCODE = 'check_violation', CONSTRAINT = 'fallback_is_open';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER fallback_stays_open AFTER UPDATE OF active ON inventory_location
+    FOR EACH ROW WHEN (OLD.active AND NOT NEW.active)
+    EXECUTE FUNCTION routing_fallback_stays_open();
+"""
+MUTABLE = """
+DROP TRIGGER fallback_stays_open ON inventory_location;
+DROP TRIGGER rule_set_changes ON routing_ruleset;
+DROP TRIGGER rule_of_draft ON routing_ruleset_channels;
+DROP TRIGGER rule_of_draft ON routing_rule_never;
+DROP TRIGGER rule_of_draft ON routing_rule_only;
+DROP TRIGGER rule_of_draft ON routing_rule;
+DROP FUNCTION routing_fallback_stays_open, routing_rule_set_changes, routing_only_drafts_change;
+"""
+
 
 class Migration(migrations.Migration):
 
@@ -87,12 +191,32 @@ class Migration(migrations.Migration):
                 ('effect', models.CharField(choices=[('none', 'nothing: the stock is there'), ('block', 'the refused units are not there'), ('block_all', 'none of the product is there')], default='none', max_length=9)),
                 ('bucket', models.CharField(choices=[('missing', 'missing'), ('damaged', 'damaged')], default='missing', help_text='where blocked units go', max_length=10)),
                 ('asks_count', models.BooleanField(default=False, help_text='the books are wrong: somebody counts', verbose_name='asks for a count')),
+                ('automatic', models.BooleanField(default=False, help_text='written by the house; stock points are not offered it')),
                 ('position', models.PositiveSmallIntegerField(default=100)),
                 ('active', models.BooleanField(default=True)),
             ],
             options={
                 'ordering': ['position', 'name'],
             },
+        ),
+        migrations.RunSQL(REASONS, migrations.RunSQL.noop),
+        migrations.AlterField(
+            model_name='refusal',
+            name='reason',
+            field=models.CharField(help_text='code of a RefusalReason', max_length=20),
+        ),
+        migrations.CreateModel(
+            name='UnfillableSlice',
+            fields=[
+            ],
+            options={
+                'verbose_name': 'unfillable units',
+                'verbose_name_plural': 'unfillable units',
+                'proxy': True,
+                'indexes': [],
+                'constraints': [],
+            },
+            bases=('orders.allocation',),
         ),
         migrations.CreateModel(
             name='Rule',
@@ -253,7 +377,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='ruleset',
             name='exclude_days',
-            field=models.PositiveSmallIntegerField(blank=True, help_text='who refused a line is asked for it again after so many days; empty: never', null=True),
+            field=models.PositiveSmallIntegerField(blank=True, help_text='who refused a line is asked for it again after so many days; empty: never', null=True, validators=[django.core.validators.MinValueValidator(1)]),
         ),
         migrations.AddField(
             model_name='tariffband',
@@ -487,4 +611,5 @@ class Migration(migrations.Migration):
             name='kg_per_tkm',
             field=models.FloatField(validators=[django.core.validators.MinValueValidator(0)], verbose_name='kg CO₂e per tonne-km'),
         ),
+        migrations.RunSQL(IMMUTABLE, MUTABLE),
     ]

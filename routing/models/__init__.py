@@ -7,6 +7,7 @@ from routing.models.decisions import (
     OpenOffer,
     Refusal,
     RefusalReason,
+    UnfillableSlice,
 )
 from routing.models.rules import Rule, RuleSet
 from routing.models.runs import Run, RunPlan
@@ -26,4 +27,5 @@ __all__ = [
     "RunPlan",
     "ServiceEmission",
     "TariffBand",
+    "UnfillableSlice",
 ]

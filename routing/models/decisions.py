@@ -187,6 +187,9 @@ class RefusalReason(models.Model):
     asks_count = models.BooleanField(
         "asks for a count", default=False, help_text="the books are wrong: somebody counts"
     )
+    automatic = models.BooleanField(
+        default=False, help_text="written by the house; stock points are not offered it"
+    )
     position = models.PositiveSmallIntegerField(default=100)
     active = models.BooleanField(default=True)
 
@@ -198,20 +201,13 @@ class RefusalReason(models.Model):
 
 
 class Refusal(models.Model):
-    """A stock point said no to units of a line: it is not asked again for that line."""
-
-    class Reason(models.TextChoices):
-        NOT_FOUND = "not_found", "not found on the shelf"
-        DAMAGED = "damaged", "damaged"
-        TOO_BUSY = "too_busy", "no time today"
-        CLOSED = "closed", "closed"
-        OTHER = "other", "other"
+    """A stock point said no to units of a line: it is not asked for that line for a while."""
 
     line = models.ForeignKey(OrderLine, on_delete=models.CASCADE, related_name="refusals")
     allocation = models.ForeignKey(Allocation, on_delete=models.CASCADE, related_name="refusals")
     location = models.ForeignKey(Location, on_delete=models.PROTECT, related_name="refusals")
     quantity = models.PositiveIntegerField()
-    reason = models.CharField(max_length=12, choices=Reason)
+    reason = models.CharField(max_length=20, help_text="code of a RefusalReason")
     note = models.CharField(max_length=200, blank=True)
     actor = models.CharField(max_length=100)
     at = models.DateTimeField(default=timezone.now)
@@ -226,4 +222,16 @@ class Refusal(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.location_id} refused line {self.line_id}: {self.get_reason_display()}"
+        return f"{self.location_id} refused line {self.line_id}: {self.reason}"
+
+
+class UnfillableSlice(Allocation):
+    """A slice that no stock point can serve as things are: the console's list of them."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "unfillable units"
+        verbose_name_plural = "unfillable units"
+
+    def __str__(self) -> str:
+        return f"{self.quantity} × {self.line.sku}"

@@ -62,7 +62,7 @@ class RuleSet(models.Model):
         help_text="how often units are offered before a person decides",
     )  # fmt: skip
     exclude_days = models.PositiveSmallIntegerField(
-        null=True, blank=True,
+        null=True, blank=True, validators=[MinValueValidator(1)],
         help_text="who refused a line is asked for it again after so many days; empty: never",
     )  # fmt: skip
     activated_at = models.DateTimeField(null=True, blank=True)

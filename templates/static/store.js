@@ -18,6 +18,25 @@
     for (const button of document.querySelectorAll("[aria-busy]")) button.removeAttribute("aria-busy");
   });
 
+  // Times that run out. The server says how many seconds are left: this clock may be wrong.
+  const ends = new WeakMap();
+  const inWords = (seconds) => {
+    if (seconds <= 0) return "time is up";
+    const minutes = Math.floor(seconds / 60);
+    if (minutes >= 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+    return `${minutes}:${String(seconds % 60).padStart(2, "0")} left`;
+  };
+  const countDown = () => {
+    for (const left of document.querySelectorAll("[data-left]")) {
+      if (!ends.has(left)) ends.set(left, performance.now() + Number(left.dataset.left) * 1000);
+      const seconds = Math.max(0, Math.round((ends.get(left) - performance.now()) / 1000));
+      left.textContent = inWords(seconds);
+      if (seconds < 300) left.closest(".answer")?.classList.replace("warn", "bad");
+    }
+  };
+  countDown();
+  setInterval(countDown, 1000);
+
   const scan = document.getElementById("scan");
   if (!scan) return;
   const work = document.getElementById("work");

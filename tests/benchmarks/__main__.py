@@ -42,10 +42,20 @@ def measure(only: str) -> Figures:
 
     call_command("migrate", verbosity=0)
     call_command("demo", company=True, verbosity=0)
-    from tests.benchmarks import availability, capture, feeds, hot_sku, publishing, routing, search
+    from tests.benchmarks import (
+        availability,
+        capture,
+        feeds,
+        hot_sku,
+        promising,
+        publishing,
+        routing,
+        search,
+    )
 
     parts: dict[str, Callable[[], Figures]] = {
         "availability": availability.figures,
+        "promise": promising.figures,
         "publishing": publishing.figures,
         "hot_sku": hot_sku.figures,
         "feeds": feeds.figures,

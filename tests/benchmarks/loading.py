@@ -99,3 +99,17 @@ def buyer(products: list[int], places: list[int], seconds: float, out: object) -
         ledger.release([one.reservation for one in held.values()], actor="bench")
         time.sleep(THINK)
     out.put(waits)  # type: ignore[attr-defined]
+
+
+def route_run(batches: list[list[int]], start: object, out: object) -> None:
+    """Route batches of orders as a worker of a run does; puts (orders decided, CPU seconds)."""
+    _django()
+    from config import collector
+    from routing import decide
+
+    collector.settle()
+    start.wait()  # type: ignore[attr-defined]
+    began, decided = time.process_time(), 0
+    for batch in batches:
+        decided += len(decide.route_many(batch, cause="bench", actor="bench").decided)
+    out.put((decided, time.process_time() - began))  # type: ignore[attr-defined]

@@ -1,5 +1,6 @@
 """One order among 50 stock points: statements, CPU in all, and the pure engine apart."""
 
+import multiprocessing
 import statistics
 import time
 
@@ -16,12 +17,14 @@ from orders.models import SalesChannel
 from orders.payload import OrderPayload
 from routing import decide
 from tests.benchmarks.clients import payload
+from tests.benchmarks.loading import route_run
 from tests.benchmarks.processes import backends, cpu_seconds
 from tests.routing.engine import bench as engine
 
 ROUNDS = 3
 ORDERS = 120
 POINTS = 50
+RUN_ORDERS, BATCH, WORKERS = 5_000, 100, 2
 
 
 def figures() -> dict[str, float]:
@@ -33,7 +36,52 @@ def figures() -> dict[str, float]:
     pure = statistics.median(engine.figures()["engine.3x50.cards.ms"] for _ in range(ROUNDS))
     medians = {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
     return {"routing.single.sql": _statements(channel, baskets[0]), **medians,
-            "routing.engine.50.ms": pure}  # fmt: skip
+            "routing.engine.50.ms": pure, **_run(channel, baskets)}  # fmt: skip
+
+
+def _run(channel: SalesChannel, baskets: list[list[str]]) -> dict[str, float]:
+    """A first-come run: two workers take batches of it, everything is read and written."""
+    orders = _place_many(channel, baskets, RUN_ORDERS)
+    batches = [orders[n : n + BATCH] for n in range(0, len(orders), BATCH)]
+    with CaptureQueriesContext(connection) as seen:
+        decide.route_many(batches.pop(), cause="bench", actor="bench")
+    spawn = multiprocessing.get_context("spawn")
+    start, out = spawn.Barrier(WORKERS + 1), spawn.Queue()
+    workers = [
+        spawn.Process(target=route_run, args=(batches[n::WORKERS], start, out))
+        for n in range(WORKERS)
+    ]
+    for worker in workers:
+        worker.start()
+    start.wait()
+    began = time.perf_counter()
+    found = [out.get() for _ in workers]
+    seconds = time.perf_counter() - began
+    for worker in workers:
+        worker.join()
+    decided = sum(routed for routed, _ in found)
+    assert decided == sum(map(len, batches)), found
+    return {
+        "routing.run.orders_per_s": decided / seconds,
+        "routing.run.cpu_ms.app": sum(cpu for _, cpu in found) / decided * 1000,
+        "routing.run.sql_per_batch": float(len(seen)),
+    }
+
+
+def _place_many(channel: SalesChannel, baskets: list[list[str]], count: int) -> list[int]:
+    ids: list[int] = []
+    for first in range(0, count, BATCH):
+        rows = []
+        for n in range(first, first + BATCH):
+            data = OrderPayload(data=payload(baskets[n % len(baskets)], f"b{time.time_ns()}-{n}"))
+            data.is_valid(raise_exception=True)
+            rows.append(data.validated_data)
+        with transaction.atomic():
+            placed = capture.place_many(
+                channel=channel, orders=rows, source="bench", actor="bench", now=timezone.now()
+            )
+        ids += [one.order_id for one in placed]
+    return ids
 
 
 def _world() -> tuple[SalesChannel, list[list[str]]]:
@@ -52,7 +100,7 @@ def _world() -> tuple[SalesChannel, list[list[str]]]:
     PoolLocation.objects.bulk_create(PoolLocation(pool=pool, location=p) for p in places[:POINTS])
     products = list(Product.objects.order_by("id").values_list("id", "sku")[600:690])
     ledger.post(
-        [ledger.Entry(pk, place.pk, "opening", on_hand=500)
+        [ledger.Entry(pk, place.pk, "opening", on_hand=2000)
          for pk, _ in products for place in places[:POINTS]],
         actor="bench",
     )  # fmt: skip

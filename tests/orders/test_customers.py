@@ -84,6 +84,16 @@ def test_the_same_person_is_suggested_and_merged(console, company, ana):
     assert eve.merged_into_id == third.customer_id
 
 
+def test_a_tier_is_set_and_kept_when_two_become_one(console, company, ana):
+    assert console.post(page(ana, "set_tier"), {"tier": " gold "}).status_code == 302
+    assert "gold" in console.get(page(ana)).content.decode()
+    company.place(("TEE", 1), **person(EVE))
+    eve = Customer.objects.get(email=EVE)
+    customers.merge(survivor=eve.pk, others=[ana.pk], actor="test")
+    assert Customer.objects.get(pk=eve.pk).tier == "gold"
+    assert not customers.set_tier(customer_id=eve.pk, tier="gold")
+
+
 @pytest.mark.parametrize("email", [ANA, "nobody@example.org", EVE])
 def test_a_merge_that_makes_no_sense_is_refused(console, company, ana, email):
     Customer.objects.create(email=EVE, merged_into=ana)

@@ -182,7 +182,7 @@ def test_only_what_is_asked_for_is_answered(client, company, three):
 
 def test_an_order_is_read_with_its_lines_and_where_they_are(client, company, three):
     row = read(client, company, f"{URL}/MID").json()
-    assert set(row) == {*FIELDS, "lines", "bundles", "groups"}
+    assert set(row) == {*FIELDS, "lines", "bundles", "groups", "promise"}
     assert row["lines"][0]["slices"][0]["quantity"] == 2
     assert (row["payment_status"], row["fulfillment_status"]) == ("paid", "unrouted")
     assert (row["version"], row["tags"], row["commission"]) == (1, ["vip", "wholesale"], "0.00")

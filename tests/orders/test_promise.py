@@ -6,6 +6,7 @@ import pytest
 
 from config.geo import Point
 from inventory.availability import Sellable, StockPoint
+from orders import services
 from orders.promise import (
     Wanted,
     arrival,
@@ -17,6 +18,11 @@ from orders.promise import (
 
 LYON, PARIS, WH = (45.76, 4.84), (48.86, 2.35), (47.90, 1.91)
 HOME = Point(45.75, 4.85, "exact")  # a few kilometers from the store in Lyon
+
+
+@pytest.fixture(autouse=True)
+def _no_services(monkeypatch):
+    monkeypatch.setattr(services, "active", tuple)
 
 
 def point(code, free, where=LYON, product=1, **changes):

@@ -12,8 +12,9 @@ from inventory.models import Reservation, Stock
 from orders import lifecycle
 from orders.models import Allocation, Order
 from reports.invariants import violations
-from routing import decide
-from routing.models import Decision, Rule
+from routing import decide, refusals
+from routing.models import Decision
+from tests.cast import change_rules
 
 
 def route(order: Order, cause: str = "received") -> Decision | None:
@@ -26,7 +27,7 @@ def refuse(order: Order, place: str, reason: str = "too_busy", units: int | None
     slices = list(order.allocations.filter(location__code=place).exclude(state="queued"))
     if units is not None:
         slices = [lifecycle.split_slice(slices[0], quantity=units)]
-    return decide.reroute(slices=slices, reason=reason, actor="test")
+    return refusals.reroute(slices=slices, reason=reason, actor="test")
 
 
 def places(order: Order) -> Counter:
@@ -72,7 +73,7 @@ def bring(company, sku: str, place: str, units: int) -> None:
 
 def prefer_central(**changes) -> None:
     """Rules under which the central warehouse always wins when it has the goods."""
-    Rule.objects.update(central_bonus=90, **changes)
+    change_rules(central_bonus=90, **changes)
 
 
 def queue_when_short(company) -> None:

@@ -29,7 +29,7 @@ def test_every_list_and_page_opens(console, company):
     order = company.place(("BAG", 8))
     decision = route(order)
     refuse(order, "LYON", "damaged")
-    for model in ("ruleset", "tariffband", "emissionfactor", "decision", "refusal", "offer"):
+    for model in ("ruleset", "emissionfactor", "decision", "refusal", "offer"):
         page(console, f"{model}_changelist")
     page(console, "ruleset_change", company.rules.pk)
     assert "Split into 2 parcels" in page(console, "decision_change", decision.pk)
@@ -57,9 +57,7 @@ def test_decisions_and_refusals_cannot_be_changed(console, company):
         assert console.post(path, {"sentence": "x"}).status_code == 403
 
 
-FIGURES = {
-    "max_attempts": "4", "rules-TOTAL_FORMS": "0", "rules-INITIAL_FORMS": "0",
-}  # fmt: skip
+FIGURES = {"max_attempts": "4"}
 
 
 def test_a_draft_is_edited_and_then_decides(console, company):
@@ -128,7 +126,7 @@ def test_the_card_shows_the_winner_the_others_and_who_was_out(company):
     assert "Lyon store ✓" in html
     assert "Paris store would have won if shipping had been more than" in html
     assert "2 stock points could not" in html
-    assert "Orléans warehouse has no stock of any line." in html
+    assert "has no stock of any line" in html
 
 
 def test_the_card_shows_the_nearest_rivals_and_folds_the_rest(company):

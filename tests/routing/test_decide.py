@@ -19,6 +19,7 @@ from routing.claims import Lost
 from routing.engine import ENGINE_VERSION
 from routing.models import Decision, Offer, Rule, RuleSet
 from routing.replay import replay
+from tests.cast import active, change_rules
 from tests.routing import scenes
 from tests.routing.scenes import claimed, places, route, waiting
 
@@ -114,26 +115,28 @@ def test_without_a_rule_set_for_its_channel_an_order_waits_and_says_so(company):
 
 
 def test_a_channels_own_rule_set_goes_before_the_general_one(company):
-    own = RuleSet.objects.create(name="Web", state="active")
+    own = RuleSet.objects.create(name="Web")
     Rule.objects.create(rule_set=own)
     own.channels.add(company.web)
+    active(own)
     assert route(company.place(("TEE", 1))).rule_set_id == own.pk
 
 
 def test_a_rule_set_of_another_channel_does_not_cover_this_one(company):
     RuleSet.objects.update(state="archived")
-    other = RuleSet.objects.create(name="Other", state="active")
+    other = RuleSet.objects.create(name="Other")
     Rule.objects.create(rule_set=other)
     other.channels.add(
         SalesChannel.objects.create(code="app", name="App", kind="mobile", pool=company.pool)
     )
+    active(other)
     order = company.place(("TEE", 1))
     route(order)
     assert waiting(order)[0][1].startswith("no rule set")
 
 
 def test_rules_that_the_engine_cannot_count_with_leave_the_order_waiting_in_words(company):
-    Rule.objects.update(economic=-1)
+    change_rules(economic=-1)
     order = company.place(("TEE", 1))
     route(order)
     assert waiting(order)[0][1].startswith("the rules cannot be used")

@@ -15,7 +15,7 @@ from orders.models import Allocation
 from routing import cards, queues
 from routing.models import Decision, Offer
 from routing.replay import replay
-from tests.cast import payload
+from tests.cast import change_rules, payload
 from tests.routing.scenes import (
     all_due,
     bring,
@@ -123,8 +123,7 @@ def test_the_refusal_of_a_pick_up_asks_its_customer_and_leaves_other_destination
 
 
 def test_what_leaves_together_leaves_one_place_though_two_would_be_cheaper(company):
-    company.rules.split_penalty = 0
-    company.rules.save()
+    change_rules(split_penalty=0)
     take_away(company, "TEE", "LYON")
     apart = company.place(("TEE", 1), ("BAG", 1), ("CAP", 1))
     order = ordered(company, ("TEE", 1), ("BAG", 1), ("MUG", 1), together=["set", "set", None])

@@ -5,8 +5,10 @@ import pytest
 from config.models import OutboxRow
 from orders import holds, lifecycle
 from orders.models import Allocation, OrderEvent
-from routing import learning, snapshot
-from routing.models import Decision, Refusal, RuleSet
+from routing import learning, refusals, snapshot
+from routing.models import Decision, Refusal
+from routing.replay import Inputs, whole
+from tests.cast import change_rule_sets
 from tests.routing import scenes
 from tests.routing.scenes import claimed, places, refuse, route, waiting
 from tests.routing.test_decide import between_reading_and_claiming, pick_up
@@ -30,7 +32,7 @@ def test_what_is_refused_has_another_place_at_once(company, order):
 
 def test_who_refused_a_line_is_never_asked_for_it_again(company, order):
     refused = []
-    RuleSet.objects.update(max_attempts=10)
+    change_rule_sets(max_attempts=10)
     for _ in range(4):
         place = next(code for (state, code) in places(order) if state == "allocated")
         refused.append(place)
@@ -47,9 +49,7 @@ def test_a_place_that_refused_one_line_may_still_send_another(company):
     route(order)
     piece = order.allocations.get(line__position=1)
     lifecycle.lock(order.pk)
-    from routing import decide
-
-    decide.reroute(slices=[piece], reason="damaged", actor="test")
+    refusals.reroute(slices=[piece], reason="damaged", actor="test")
     assert places(order) == {("allocated", "PARIS"): 1, ("allocated", "LYON"): 2}
 
 
@@ -94,7 +94,7 @@ def test_no_more_is_blocked_than_the_books_have(company, order):
 
 
 def test_after_as_many_refusals_as_the_rules_allow_a_person_decides(company, order):
-    RuleSet.objects.update(max_attempts=1)
+    change_rule_sets(max_attempts=1)
     decision = refuse(order, "LYON")
     assert decision.outcome == "unfillable"
     assert {row[:2] for row in waiting(order)} == {
@@ -104,7 +104,7 @@ def test_after_as_many_refusals_as_the_rules_allow_a_person_decides(company, ord
 
 
 def test_a_person_may_route_what_was_refused_too_often(company, order):
-    RuleSet.objects.update(max_attempts=1)
+    change_rule_sets(max_attempts=1)
     refuse(order, "LYON")
     assert route(order, cause="retried").outcome == "unfillable"
     assert route(order, cause="manual").outcome == "routed"
@@ -185,8 +185,5 @@ def test_a_place_that_refuses_much_is_expected_to_refuse_again(company):
     assert rates[lyon] == pytest.approx((5 + 1) / (5 + 20))
     assert rates[lyon] > 4 * rates.get(paris, learning.UNKNOWN)
     decision = route(company.place(("MUG", 1)))
-    kept = dict(
-        (row[1], row[-1])
-        for row in Decision.objects.get(pk=decision.pk).inputs["candidates"]["rows"]
-    )
-    assert kept["LYON"] == rates[lyon]
+    inputs = Inputs.from_json(whole(Decision.objects.get(pk=decision.pk)))
+    assert {one.code: one.refusal_rate for one in inputs.candidates}["LYON"] == rates[lyon]

@@ -2,19 +2,21 @@
 
 import pytest
 
+from config.demo import rulebook
 from config.status import IllegalMove
 from orders.models import DeliveryService
 from routing import defaults, rules
-from routing.engine import Emission
-from routing.models import EmissionFactor, Rule, RuleSet, TariffBand
-from routing.replay import tariff
+from routing.engine import Emission, Tariff
+from routing.models import EmissionFactor, RuleSet, TariffBand
+from tests.cast import change_rules, rules_open
 from tests.routing.scenes import route
 
 pytestmark = pytest.mark.django_db
 
 
 def test_a_new_house_can_route_by_its_defaults(company):
-    RuleSet.objects.all().delete()
+    with rules_open():
+        RuleSet.objects.all().delete()
     DeliveryService.objects.all().delete()
     seeded = defaults.seed()
     decision = route(company.place(("TEE", 1)))
@@ -45,14 +47,15 @@ def test_the_default_tariff_costs_more_the_farther_and_the_heavier():
     bands = [
         (b.max_km, b.max_g, b.price) for b in TariffBand.objects.filter(service__code="parcel")
     ]
-    grid = tariff(tuple(bands)).grid.base
+    grid = Tariff(bands=tuple(bands)).grid.base
     assert (grid[1:] > grid[:-1]).all()
     assert (grid[:, 1:] >= grid[:, :-1]).all()
 
 
 def test_a_new_version_is_a_draft_with_the_same_figures(company):
-    company.rules.channels.add(company.web)
-    Rule.objects.update(central_bonus=7, max_km=300)
+    with rules_open():
+        company.rules.channels.add(company.web)
+    change_rules(central_bonus=7, max_km=300)
     draft = rules.new_version(rule_set_id=company.rules.pk)
     assert (draft.version, draft.state) == (2, "draft")
     rule = draft.rules.get()
@@ -81,3 +84,18 @@ def test_every_decision_names_the_version_that_was_active_when_it_was_made(compa
     rules.activate(rule_set_id=draft.pk)
     second = route(company.place(("TEE", 1)))
     assert (first.rule_set_id, second.rule_set_id) == (company.rules.pk, draft.pk)
+
+
+def test_the_demo_companys_rules_route_every_kind_of_order(company):
+    rule_set = rulebook.write(company.rules)
+    assert (rule_set.version, rule_set.state) == (2, "active")
+    names = {}
+    for service in ("standard", "express"):
+        order = company.place(
+            ("TEE", 1), delivery={"method": "ship", "location": None, "service": service}
+        )
+        decision = route(order)
+        names[service] = (decision.outcome, decision.rule and decision.rule.name)
+    assert names == {
+        "standard": ("routed", "All other orders"), "express": ("routed", "Express"),
+    }  # fmt: skip

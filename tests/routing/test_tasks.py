@@ -9,8 +9,9 @@ from django.utils import timezone
 from config.models import JobRun, OutboxRow
 from orders.models import Allocation
 from routing import queues, rules
-from routing.models import RuleSet
+from routing.models import Decision, RuleSet
 from routing.tasks import retry_unfillable
+from tests.cast import change_rule_sets
 from tests.routing import scenes
 from tests.routing.scenes import places, refuse, route
 from tests.routing.test_decide import limit, pick_up
@@ -41,8 +42,15 @@ def test_without_stock_nothing_is_rung_and_the_next_look_comes_later(company, or
     assert order.allocations.get().next_action_at >= before + timedelta(minutes=5)
 
 
-def test_what_is_not_due_yet_is_left_alone(company, order):
+def test_what_is_not_due_yet_is_left_alone_until_its_stock_comes(company, order):
+    scenes.take_away(company, "TEE", "WH")
+    scenes.bring(company, "TEE", "WH", 3)
+    assert queues.retry_due() == {"due": 0, "rung": 0, "supplies": 0}
     scenes.bring(company, "SOLD", "WH", 3)
+    assert queues.retry_due() == {"due": 1, "rung": 1, "supplies": 0}
+    scenes.take_away(company, "SOLD", "WH")
+    scenes.work("route")
+    Decision.objects.update(at=timezone.now() + queues.LATE)  # it was looked at after that
     assert queues.retry_due() == {"due": 0, "rung": 0, "supplies": 0}
 
 
@@ -60,7 +68,7 @@ def test_stock_at_a_place_that_refused_the_line_is_no_reason(company):
 
 
 def test_what_was_refused_too_often_waits_for_a_person(company):
-    RuleSet.objects.update(max_attempts=1)
+    change_rule_sets(max_attempts=1)
     order = company.place(("TEE", 1))
     route(order)
     refuse(order, "LYON")

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from itertools import product
 from typing import NamedTuple
 
-from routing.engine import Candidate, Destination, Emission, Line, Policy, Tariff
+from routing.engine import Candidate, Destination, Emission, Line, Policy, Service, Tariff
 
 MONEY = 10_000
 Sent = dict[int, tuple[int, ...]]  # candidate key -> units per line
@@ -21,8 +21,7 @@ class World(NamedTuple):
     candidates: list[Candidate]
     destination: Destination
     policy: Policy
-    tariff: Tariff
-    emission: Emission
+    services: list[Service]
 
 
 def km(world: World, point: Candidate) -> float | None:
@@ -49,7 +48,10 @@ def counted_km(world: World, point: Candidate) -> float:
 def usable(world: World, point: Candidate) -> list[int]:
     """Free units per line after the hard rules."""
     policy, nothing = world.policy, [0] * len(world.lines)
-    if not (point.can_ship and point.online and point.open) or point.capacity_left == 0:
+    if not (point.can_ship and point.online and point.open and point.allowed):
+        return nothing
+    by = serving(world, point)
+    if point.capacity_left == 0 or not by:
         return nothing
     if policy.max_km is not None and world.destination.lat is not None:
         far = km(world, point)
@@ -57,10 +59,30 @@ def usable(world: World, point: Candidate) -> list[int]:
             return nothing
     return [
         0
-        if line.key in point.excluded or point.free.get(line.product, 0) < policy.min_free_units
+        if line.key in point.excluded
+        or point.free.get(line.product, 0) < policy.min_free_units
+        or (line.dangerous and not any(one.dangerous_goods for one in by))
         else point.free.get(line.product, 0)
         for line in world.lines
     ]
+
+
+def days_by(world: World, point: Candidate, by: Service) -> int | None:
+    return point.lead_days[world.services.index(by)] if point.lead_days else 0
+
+
+def serving(world: World, point: Candidate) -> list[Service]:
+    """The services that fetch there, go so far and are in time, by key."""
+    distance, policy = km(world, point), world.policy
+    found = []
+    for by in sorted(world.services, key=lambda by: by.key):
+        days, reach = days_by(world, point, by), by.transit[-1][0]
+        if days is None or (reach < math.inf and (distance is None or distance > reach)):
+            continue
+        promised = policy.promise_days if policy.in_time else None
+        if promised is None or days <= promised + policy.relax_days:
+            found.append(by)
+    return found
 
 
 def tariff_price(tariff: Tariff, distance: float, grams: int) -> tuple[float, float]:
@@ -77,39 +99,65 @@ def tariff_price(tariff: Tariff, distance: float, grams: int) -> tuple[float, fl
 
 
 def terms(world: World, point: Candidate, units: tuple[int, ...]) -> dict[str, int]:
-    policy, distance = world.policy, counted_km(world, point)
+    """Of a parcel by the service that makes it cheapest."""
+    return by_service(world, point, units)[1]
+
+
+def by_service(
+    world: World, point: Candidate, units: tuple[int, ...]
+) -> tuple[Service, dict[str, int]]:
+    policy = world.policy
     sent = [(line, some) for line, some in zip(world.lines, units, strict=True) if some]
-    price, extra = tariff_price(
-        world.tariff, distance, sum(some * line.weight_g for line, some in sent)
-    )
     logistical = policy.logistical * MONEY
-    late = 0
-    if policy.promise_days is not None:
-        late = max(point.lead_days - policy.promise_days, 0)
-    return {
-        "shipping": round(policy.economic * price * MONEY) + round(policy.economic * extra * MONEY),
+    same = {
         "handling": round(logistical * float(point.handling_order))
         + round(logistical * float(point.handling_line)) * len(sent),
-        "co2": co2(world, distance, sent),
         "central": 0 if point.is_central else round(logistical * float(policy.central_bonus)),
         "overstock": overstock(world, point, sent),
-        "lateness": round(logistical * float(policy.late_penalty_per_day) * late),
+        "last_unit": last_unit(world, point, sent),
+        "workload": round(logistical * float(policy.workload_cost) * point.load),
         "refusal": round(logistical * float(policy.refusal_cost) * point.refusal_rate) * len(sent),
     }
+    ways = []
+    for by in serving(world, point):
+        if by.dangerous_goods or not any(line.dangerous for line, _ in sent):
+            ways.append((by, {**same, **carried(world, point, by, sent)}))
+    return min(ways, key=lambda way: sum(way[1].values()))
+
+
+def carried(
+    world: World, point: Candidate, by: Service, sent: list[tuple[Line, int]]
+) -> dict[str, int]:
+    policy, distance = world.policy, counted_km(world, point)
+    grams = sum(some * line.weight_g for line, some in sent)
+    price, extra = tariff_price(by.tariff, distance, grams)
+    late = 0
+    if policy.promise_days is not None:
+        late = max((days_by(world, point, by) or 0) - policy.promise_days, 0)
+    rate = policy.ecological * float(policy.co2_price_per_kg) * MONEY
+    per_gram = kg_per_gram(by.emission, distance) * rate
+    return {
+        "shipping": round(policy.economic * price * MONEY) + round(policy.economic * extra * MONEY),
+        "co2": round(per_gram * grams + by.emission.kg_fixed_per_parcel * rate),
+        "lateness": round(policy.logistical * MONEY * float(policy.late_penalty_per_day) * late),
+    }
+
+
+def last_unit(world: World, point: Candidate, sent: list[tuple[Line, int]]) -> int:
+    cost = 0
+    for wanted in {line.product for line, _ in sent}:
+        taken = sum(some for line, some in sent if line.product == wanted)
+        price = min(int(line.unit_price * MONEY) for line in world.lines if line.product == wanted)
+        if taken >= max(point.free.get(wanted, 0), point.on_shelf.get(wanted, 0)):
+            cost += round(world.policy.retail * float(world.policy.last_unit_cost) * price)
+    return cost
 
 
 def kg_per_gram(emission: Emission, distance: float) -> float:
     van = min(distance, emission.last_mile_km)
     truck = distance - van
     tkm = van * emission.kg_per_tkm_last_mile + truck * emission.kg_per_tkm_linehaul
-    return tkm * emission.detour_factor / 1e6
-
-
-def co2(world: World, distance: float, sent: list[tuple[Line, int]]) -> int:
-    rate = world.policy.ecological * float(world.policy.co2_price_per_kg) * MONEY
-    per_gram = kg_per_gram(world.emission, distance) * rate
-    moving = sum(round(per_gram * (some * line.weight_g)) for line, some in sent)
-    return round(rate * world.emission.kg_fixed_per_parcel) + moving
+    return tkm * (emission.detour_factor / 1e6)
 
 
 def overstock(world: World, point: Candidate, sent: list[tuple[Line, int]]) -> int:
@@ -180,7 +228,7 @@ def _within(world: World, point: Candidate, units: tuple[int, ...]) -> bool:
 
 
 def fits(world: World, plan: Sent) -> bool:
-    limit = world.policy.max_parcels
+    limit = 1 if world.policy.split == "never" else world.policy.max_parcels
     if limit is not None and len(plan) > limit:
         return False
     sums = map(sum, zip(*plan.values(), strict=True))

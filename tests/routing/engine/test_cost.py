@@ -87,10 +87,12 @@ PLAIN = {"handling_order": Decimal(0), "lat": 45.0}
         (Policy(overstock_relief=Decimal("0.1")), {}, {"overstock": {1: 1}}, "overstock"),
         (
             Policy(late_penalty_per_day=Decimal(1), promise_days=2),
-            {"lead_days": 3},
-            {"lead_days": 2},
+            {"lead_days": (3,)},
+            {"lead_days": (2,)},
             "lateness",
         ),
+        (Policy(last_unit_cost=Decimal("0.1")), {}, {"on_shelf": {1: 2}}, "last_unit"),
+        (Policy(workload_cost=Decimal(2)), {"load": 0.9}, {"load": 0.8}, "workload"),
         (Policy(refusal_cost=Decimal(7)), {"refusal_rate": 0.5}, {"refusal_rate": 0.4}, "refusal"),
     ],
 )
@@ -121,7 +123,7 @@ def test_amounts_of_the_terms():
         1,
         {1: 3, 2: 1},
         handling_line=Decimal("0.30"),
-        lead_days=4,
+        lead_days=(4,),
         refusal_rate=0.25,
         overstock={1: 2},
     )

@@ -116,7 +116,14 @@ def test_alone_each_point_sends_the_most_it_can_at_its_own_cost(one: World):
 @quick
 @given(worlds(), st.randoms(use_true_random=False))
 def test_the_answer_does_not_depend_on_the_order_of_the_inputs(one: World, random):
-    shuffled = one._replace(lines=list(one.lines), candidates=list(one.candidates))
+    order = random.sample(range(len(one.services)), len(one.services))
+    candidates = [
+        replace(point, lead_days=tuple(point.lead_days[at] for at in order if point.lead_days))
+        for point in one.candidates
+    ]
+    shuffled = one._replace(
+        lines=list(one.lines), candidates=candidates, services=[one.services[at] for at in order]
+    )
     random.shuffle(shuffled.lines)
     random.shuffle(shuffled.candidates)
     once, again = (json.dumps(to_json(decide(world))) for world in (one, shuffled))

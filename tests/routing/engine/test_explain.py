@@ -89,7 +89,7 @@ def test_every_candidate_has_its_words():
     ("loser", "policy", "words"),
     [
         ("1.00", Policy(), "would have done as well; equals are taken in a fixed order"),
-        ("6.01", Policy(), "would not have won with free shipping: 5.01 behind"),
+        ("6.01", Policy(), "is 5.01 behind, more than all of its shipping (5.00)"),
         (
             "1.25",
             Policy(economic=2.0),

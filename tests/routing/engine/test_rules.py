@@ -6,7 +6,7 @@ import pytest
 
 from routing.engine import BadInput, Destination, Policy, distances_km
 
-from .worlds import decide, line, point, sent, world
+from .worlds import decide, line, point, sent, service, world
 
 
 @pytest.mark.parametrize(
@@ -25,13 +25,22 @@ from .worlds import decide, line, point, sent, world
             3,
             "has 2 free, too few to count on: the limit is 3",
         ),
+        ({"allowed": False}, "not_of_rule", None, None, "is not let in by the rule"),
+        ({"lead_days": (None,)}, "no_service", None, None, "has no delivery service to there"),
+        (
+            {"lead_days": (5,)},
+            "not_in_time",
+            5,
+            4,
+            "delivers in 5 days at best, the limit is 4 days",
+        ),
         ({"excluded": frozenset({1})}, "refused_before", None, None, "refused it before"),
         ({"lat": 50.0}, "too_far", 555.975, 300, "is 556 km away, the limit is 300 km"),
         ({"lat": None}, "too_far", None, 300, "is an unknown distance away, the limit is 300 km"),
     ],
 )
 def test_a_rule_takes_a_point_out_and_says_why(changes, rule, value, limit, words):
-    policy = Policy(min_free_units=3, max_km=300)
+    policy = Policy(min_free_units=3, max_km=300, promise_days=3, in_time=True, relax_days=1)
     out = point(1, **{"free": {1: 9}, **changes})
     decision = decide(world([line()], [out, point(2, {1: 9})], policy=policy))
     assert list(sent(decision)) == [2]
@@ -65,6 +74,18 @@ def test_a_point_at_the_limits_is_in():
     policy = Policy(min_free_units=3, max_km=555.975)
     edge = point(1, {1: 3}, lat=50.0, capacity_left=1)
     assert list(sent(decide(world([line()], [edge], policy=policy)))) == [1]
+
+
+def test_no_service_goes_farther_than_its_last_step():
+    services = [service(1, transit=((60.0, 1),)), service(2, transit=((100.0, 1), (400.0, 2)))]
+    points = [point(1, {1: 1}, lat=50.0), point(2, {1: 1}), point(3, {1: 1}, lat=None)]
+    decision = decide(world([line()], points, services=services))
+    assert list(sent(decision)) == [2]
+    words = [considered.eliminations[0].words for considered in decision.considered[::2]]
+    assert words == [
+        "is 556 km away, no delivery service goes beyond 400 km",
+        "has no delivery service to there",
+    ]
 
 
 def test_distances_are_great_circles():

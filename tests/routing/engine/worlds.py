@@ -11,6 +11,7 @@ from routing.engine import (
     Emission,
     Line,
     Policy,
+    Service,
     Tariff,
     route,
 )
@@ -19,6 +20,11 @@ from .brute import World
 
 HERE = Destination(45.0, 9.0, "IT")
 FLAT = Tariff(bands=((float("inf"), float("inf"), Decimal("5.00")),))
+
+
+def service(key: int = 1, tariff: Tariff = FLAT, **changes: object) -> Service:
+    usual = {"code": f"s{key}", "name": f"Service {key}", "emission": Emission()}
+    return Service(key=key, tariff=tariff, **{**usual, **changes})
 
 
 def line(key: int = 1, **changes: object) -> Line:
@@ -39,18 +45,25 @@ def point(key: int, free: dict[int, int], **changes: object) -> Candidate:
     return Candidate(key=key, free=free, **{**usual, **changes})
 
 
-def world(lines: list[Line], points: list[Candidate], **changes: object) -> World:
+def world(
+    lines: list[Line],
+    points: list[Candidate],
+    *,
+    tariff: Tariff = FLAT,
+    emission: Emission | None = None,
+    **changes: object,
+) -> World:
+    """By one delivery service, unless `services` are given."""
     usual = {
         "destination": HERE,
         "policy": Policy(),
-        "tariff": FLAT,
-        "emission": Emission(),
+        "services": [service(tariff=tariff, emission=emission or Emission())],
     }
     return World(lines=lines, candidates=points, **{**usual, **changes})
 
 
 def decide(one: World) -> Decision:
-    return route(one.lines, one.candidates, one.destination, one.policy, one.tariff, one.emission)
+    return route(**one._asdict())
 
 
 def sent(decision: Decision) -> dict[int, dict[int, int]]:
@@ -64,7 +77,8 @@ def money(lowest: int = 0, highest: int = 2000) -> st.SearchStrategy[Decimal]:
 @st.composite
 def worlds(draw: st.DrawFn, *, most_points: int = 4) -> World:
     lines = draw(_lines())
-    points = draw(_points(lines, most_points))
+    services = draw(_services())
+    points = draw(_points(lines, most_points, len(services)))
     place = st.one_of(st.none(), st.floats(40, 50).map(lambda at: round(at, 3)))
     known = draw(st.sampled_from([True, True, True, False]))
     return World(
@@ -72,8 +86,7 @@ def worlds(draw: st.DrawFn, *, most_points: int = 4) -> World:
         candidates=points,
         destination=HERE if known else Destination(draw(place) and None, None, "IT"),
         policy=draw(_policies()),
-        tariff=draw(_tariffs()),
-        emission=Emission(),
+        services=services,
     )
 
 
@@ -89,15 +102,18 @@ def _lines(draw: st.DrawFn) -> list[Line]:
             quantity=quantity,
             weight_g=draw(st.sampled_from([0, 100, 400, 900, 2500, 11000])),
             unit_price=draw(money(0, 9000)),
+            dangerous=draw(st.sampled_from([False] * 9 + [True])),
         )
         for at, quantity in enumerate(quantities)
     ]
 
 
 @st.composite
-def _points(draw: st.DrawFn, lines: list[Line], most: int) -> list[Candidate]:
+def _points(draw: st.DrawFn, lines: list[Line], most: int, services: int) -> list[Candidate]:
     few = st.fixed_dictionaries({product: st.sampled_from([1, 0, 2, 3]) for product in (1, 2, 3)})
     often = st.sampled_from([True] * 15 + [False])
+    day = st.sampled_from([0, 1, 2, 3, 4, None]) if services > 1 else st.integers(0, 4)
+    days = st.one_of(st.tuples(*[day] * services), st.just(()))
     return [
         Candidate(
             key=key,
@@ -114,10 +130,13 @@ def _points(draw: st.DrawFn, lines: list[Line], most: int) -> list[Candidate]:
             open=draw(often),
             can_ship=draw(often),
             online=draw(often),
-            lead_days=draw(st.integers(0, 4)),
+            lead_days=draw(days),
             overstock=draw(few),
             excluded=draw(st.sampled_from([frozenset()] * 4 + [frozenset([lines[0].key])])),
             refusal_rate=draw(st.sampled_from([0.0, 0.1, 0.37, 1.0])),
+            load=draw(st.sampled_from([0.0, 0.33, 1.0])),
+            allowed=draw(often),
+            on_shelf=draw(st.sampled_from([{}, {}, {1: 4}])),
         )
         for key in draw(st.sampled_from([range(1, most + 1), range(most, 0, -1), range(7, 9)]))
     ]
@@ -142,7 +161,24 @@ def _policies(draw: st.DrawFn) -> Policy:
         refusal_cost=draw(money(0, 900)),
         min_part_value=draw(st.sampled_from([None, None, None, Decimal(20), Decimal(100)])),
         min_free_units=draw(st.sampled_from([0, 0, 0, 2])),
+        last_unit_cost=draw(st.sampled_from([Decimal(0), Decimal("0.07"), Decimal("0.4")])),
+        workload_cost=draw(money(0, 300)),
+        in_time=draw(st.sampled_from([False] * 3 + [True])),
+        relax_days=draw(st.sampled_from([0, 0, 1])),
     )
+
+
+@st.composite
+def _services(draw: st.DrawFn) -> list[Service]:
+    """One to three, in any order; one goes only so far, one takes no dangerous goods."""
+    electric = Emission(kg_fixed_per_parcel=0.2, kg_per_tkm_last_mile=0.27625)
+    reach = draw(st.sampled_from([60.0, 200.0, float("inf")]))
+    found = [
+        service(5, draw(_tariffs())),
+        service(3, draw(_tariffs()), emission=electric, transit=((reach, 1),)),
+        service(4, draw(_tariffs()), dangerous_goods=False),
+    ][: draw(st.integers(1, 3))]
+    return draw(st.permutations(found))
 
 
 @st.composite
