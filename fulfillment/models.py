@@ -152,7 +152,11 @@ class Parcel(models.Model):
     tracking_at = models.DateTimeField(default=timezone.now, help_text="the carrier's own time")
     weight_g = models.PositiveIntegerField(default=0)
     service = models.CharField(
-        max_length=40, default="", blank=True, help_text="code of the delivery service it goes by"
+        max_length=40,
+        default="",
+        db_default="",
+        blank=True,
+        help_text="code of the delivery service it goes by",
     )
     km = models.FloatField(null=True, blank=True, help_text="great circle to where it goes")
     kg_co2_planned = models.FloatField("kg CO₂e planned", null=True, blank=True)

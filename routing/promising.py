@@ -124,7 +124,7 @@ def options(channel: SalesChannel, asked: Asked, *, now: datetime) -> list[Optio
     """
     desk = _Desk(carts.read(channel, asked, now=now), house.known(), learning.refusal_rates())
     found = [*_shipped(desk), *_collected(desk), *_sent_to_stores(desk)]
-    return [replace(option, token=_token(desk.cart, option)) for option in found]
+    return [replace(option, token=_token(desk, option)) for option in found]
 
 
 @dataclass
@@ -145,6 +145,11 @@ class _Desk:
                 if point.location in self.house.places:  # not: opened within the last minute
                     found.setdefault(point.location, point)
         return found
+
+    @cached_property
+    def ids(self) -> dict[str, int]:
+        """The same places by code."""
+        return {point.code: key for key, point in self.points.items()}
 
     @cached_property
     def free(self) -> dict[int, dict[int, int]]:
@@ -439,17 +444,17 @@ def _missing(
 # --- the token ------------------------------------------------------------------------------------
 
 
-def _token(cart: Cart, option: Option) -> str | None:
+def _token(desk: _Desk, option: Option) -> str | None:
     """What the shop sends with the order; None: not everything has a day."""
     if option.until is None:
         return None
-    ids = {p.code: p.location for s in cart.sellable.values() for p in s.points}
+    cart = desk.cart
     return promise_tokens.sign(
         promise_tokens.Promised(
             channel=cart.channel.pk, method=option.method, service=option.speed,
             location=option.store.code if option.store else None, until=option.until,
             units=cart.units, basket=cart.asked.basket,
-            parcels=tuple((ids[p.location], p.items) for p in option.parcels),
+            parcels=tuple((desk.ids[p.location], p.items) for p in option.parcels),
             country=cart.asked.country if option.method == Ship.SHIP else "",
             postcode=cart.asked.postcode if option.method == Ship.SHIP else "",
         )

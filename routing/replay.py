@@ -91,7 +91,7 @@ class Inputs:
         kept = {**(base or {}), **own}
         candidates = _rows(kept["candidates"])
         if "tariff" in kept:  # of before there were several services
-            services = (_only_service(kept),)
+            services: tuple[engine.Service, ...] = (_only_service(kept),)
             candidates = [{**row, "lead_days": [row["lead_days"]]} for row in candidates]
             policy = kept["policy"]
         else:

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='parcel',
             name='service',
-            field=models.CharField(blank=True, default='', help_text='code of the delivery service it goes by', max_length=40),
+            field=models.CharField(blank=True, db_default='', default='', help_text='code of the delivery service it goes by', max_length=40),
         ),
         migrations.AddField(
             model_name='parcel',

@@ -47,7 +47,7 @@ class DecisionAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     fields = ("order_", "card")
     readonly_fields = ("order_", "card")
-    actions_detail = ("check",)
+    actions_detail = ("same_answer",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Decision]:
         return super().get_queryset(request).defer("inputs", "result")
@@ -64,8 +64,9 @@ class DecisionAdmin(ReadOnlyAdmin):
     def card(self, decision: Decision) -> SafeString:
         return render_to_string("routing/decision_card.html", {"decision": decision, "whole": True})
 
-    @action(description="Same answer?", url_path="check", icon="fact_check", permissions=["view"])
-    def check(self, request: HttpRequest, object_id: int) -> HttpResponse:
+    @action(description="Same answer?", url_path="same-answer", icon="fact_check",
+            permissions=["view"])  # fmt: skip
+    def same_answer(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Ask the engine again with the kept inputs, and say what differs."""
         decision = found(Decision, object_id)
         context = {

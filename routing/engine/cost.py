@@ -181,9 +181,9 @@ class CostModel:
         """
         cost = self._goods(lattice, chunks)
         grams = self.weights(lattice, chunks)
-        dangerous = None
+        dangerous: Bools | None = None
         if self.dangerous is not None:
-            dangerous = lattice.digits[:, self.dangerous].any(axis=1)
+            dangerous = np.logical_or.reduce(lattice.digits[:, self.dangerous], axis=1)
         for start in range(0, len(cost), BLOCK):
             block = slice(start, start + BLOCK)
             by_service = self._carried(

@@ -94,7 +94,7 @@ class Network:
 
     def counts(self, name: str, products: Sequence[int]) -> Floats:
         """(products, points) units: "free", "overstock" or "on_shelf"; none where it owes some."""
-        wanted = (name, *products)
+        wanted: tuple[str | int, ...] = (name, *products)
         counts = self._tables.get(wanted)
         if counts is None:
             columns = [self._column(name, product) for product in products]

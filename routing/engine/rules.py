@@ -120,8 +120,8 @@ def eliminations(screening: Screening) -> list[tuple[Elimination, ...]]:
     """Per candidate, every rule that took it out, or took some of its lines out."""
     found: list[list[Elimination]] = [[] for _ in screening.candidates]
     for rule, gone in _out(screening).items():
-        for at in np.flatnonzero(gone):
-            found[at].append(_altogether(screening, int(at), rule))
+        for at in np.flatnonzero(gone).tolist():
+            found[at].append(_altogether(screening, at, rule))
     free = screening.free.T.tolist()
     refused = None if screening.refused is None else screening.refused.T.tolist()
     not_taken = _not_taken(screening.lines, screening.network, screening.serves).T.tolist()
@@ -142,9 +142,9 @@ def _out(screening: Screening) -> dict[str, Bools]:
     out = dict(network.out)
     if policy.max_km is not None and screening.destination_known:
         out[TOO_FAR] = ~(km <= policy.max_km)
-    goes = _goes(network, km).any(axis=0)
+    goes: Bools = np.logical_or.reduce(_goes(network, km), axis=0)
     out[NO_SERVICE] = ~goes
-    out[NOT_IN_TIME] = goes & ~screening.serves.any(axis=0)
+    out[NOT_IN_TIME] = goes & ~np.logical_or.reduce(screening.serves, axis=0)
     return out
 
 

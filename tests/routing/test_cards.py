@@ -76,7 +76,7 @@ def test_the_map_shows_every_stock_point_and_the_chosen_leg_thickest(console, co
     drawn = pictures(html)[0]
     kinds = [one.get("class").split()[-1] for one in drawn.iter("circle")]
     assert sorted(kinds) == ["plot-chosen", "plot-goal", "plot-out", "plot-possible"]
-    assert "1 of them is beyond the edge" in html  # Riga
+    assert "1 of them beyond the edge" in html  # Riga
     legs = {one.get("class"): float(one.get("stroke-width")) for one in drawn.iter("path")
             if "plot-leg" in one.get("class")}  # fmt: skip
     assert legs["plot-leg plot-leg-chosen"] > legs["plot-leg"]
@@ -95,7 +95,7 @@ def test_the_trade_off_has_the_cleaner_plan_and_what_it_costs(console, company, 
 
 def test_the_same_input_gives_the_same_answer_and_a_changed_one_is_told(console, client, company):
     decision = route(company.place(("TEE", 2)))
-    url = reverse("admin:routing_decision_check", args=[decision.pk])
+    url = reverse("admin:routing_decision_same_answer", args=[decision.pk])
     assert "Equal to the last figure" in console.get(url).content.decode()
     result = decision.result
     result["plan"]["total"] = "1.0000"
