@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.utils import timezone
 
 from inventory.models import Location
@@ -162,7 +162,10 @@ class Parcel(models.Model):
     kg_co2_planned = models.FloatField("kg CO₂e planned", null=True, blank=True)
     kg_co2 = models.FloatField("kg CO₂e", null=True, blank=True)
     co2_basis = models.JSONField(
-        default=dict, blank=True, help_text="what the figure was made from: routing.emissions"
+        default=dict,
+        db_default=Value({}, models.JSONField()),
+        blank=True,
+        help_text="what the figure was made from: routing.emissions",
     )
     shipped_at = models.DateTimeField(default=timezone.now)
     arrived_at = models.DateTimeField(null=True, blank=True, help_text="in the store it is for")

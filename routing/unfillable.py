@@ -58,7 +58,7 @@ def listed() -> QuerySet[UnfillableSlice]:
         for kind, (_, pattern) in KINDS.items()
     ]
     kind = Case(*whens, default=Value(OTHER), output_field=CharField())
-    return UnfillableSlice.objects.filter(UNFILLABLE).annotate(kind=kind)
+    return UnfillableSlice.objects.annotate(kind=kind)
 
 
 def counts() -> dict[str, int]:

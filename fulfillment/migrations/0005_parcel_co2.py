@@ -33,6 +33,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='parcel',
             name='co2_basis',
-            field=models.JSONField(blank=True, default=dict, help_text='what the figure was made from: routing.emissions'),
+            field=models.JSONField(blank=True, db_default=models.Value({}, models.JSONField()), default=dict, help_text='what the figure was made from: routing.emissions'),
         ),
     ]

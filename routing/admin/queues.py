@@ -192,7 +192,7 @@ class UnfillableAdmin(ReadOnlyAdmin):
         return request.user.has_perms(["routing.change_unfillableslice", "orders.change_order"])
 
     def quick_tabs(self, request: HttpRequest) -> list[Tabs]:
-        owners = UnfillableSlice.objects.filter(unfillable.UNFILLABLE).aggregate(
+        owners = UnfillableSlice.objects.aggregate(
             mine=Count("pk", filter=Q(owner=request.user.pk)),
             nobodys=Count("pk", filter=Q(owner=None)),
         )

@@ -70,9 +70,8 @@ class CostModel:
         self.carriage = screening.network.carriage
         self.live = screening.live
         lines = screening.lines
-        self.quantity = _floats([line.quantity for line in lines])
-        self.grams = _floats([line.weight_g for line in lines])
-        self.price = _floats([to_units(line.unit_price) for line in lines])
+        columns = [(line.quantity, line.weight_g, to_units(line.unit_price)) for line in lines]
+        self.quantity, self.grams, self.price = _floats(columns).reshape(-1, 3).T.copy()
         self.dangerous: Bools | None = None
         if any(line.dangerous for line in lines):
             self.dangerous = np.array([line.dangerous for line in lines], dtype=bool)
@@ -86,6 +85,11 @@ class CostModel:
     def points(self) -> list[Candidate]:
         """The live candidates."""
         return [self.screening.candidates[at] for at in self.live.tolist()]
+
+    @cached_property
+    def days(self) -> Floats:
+        """(services, live) until the customer has a parcel, nan where a service does not go."""
+        return self.screening.network.days.take(self.live, axis=1)
 
     # --- preparation -----------------------------------------------------------------------
 
@@ -122,15 +126,12 @@ class CostModel:
         self.co2_rate = policy.ecological * float(policy.co2_price_per_kg) * MONEY
         self.co2_per_gram = self.kg_per_gram * self.co2_rate
         self.co2_fixed = carriage.kg_fixed * self.co2_rate
-        self.days = screening.network.days.take(self.live, axis=1)
         self.late: Floats | None = None
         self.per_service = self.far
         if policy.promise_days is not None and policy.late_penalty_per_day:
-            late = self.days - policy.promise_days
-            np.fmax(late, 0.0, out=late)  # nan, which does not go there, is 0
-            late *= policy.logistical * MONEY * float(policy.late_penalty_per_day)
-            self.late = np.rint(late, out=late)
-            self.per_service = far + late
+            rate = policy.logistical * MONEY * float(policy.late_penalty_per_day)
+            self.late = screening.network.late(policy.promise_days, rate).take(self.live, axis=1)
+            self.per_service = self.far + self.late
         if not screening.all_serve:
             serves = screening.serves.take(self.live, axis=1)
             self.per_service = np.where(serves, self.per_service, np.inf)

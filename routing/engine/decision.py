@@ -284,7 +284,7 @@ def _parcel(  # noqa: PLR0917 (one row of its columns)
         service=by.key,
         service_code=by.code,
         service_name=by.name,
-        days=int(model.days[service, row]),
+        days=int(model.screening.network.days[service, at]),
     )
 
 

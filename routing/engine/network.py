@@ -79,6 +79,7 @@ class Network:
             self.days = table[:, self.carriage.order].T.copy()
         else:
             self.days = np.zeros((count, len(self.points)))
+        self._late: tuple[tuple[int, float], Floats] | None = None
         self.fetched = ~np.isnan(self.days)
         self.all_fetched = bool(self.fetched.all())
 
@@ -87,6 +88,14 @@ class Network:
         if self._at_rates is None or self._at_rates[0] != rates:
             self._at_rates = rates, np.rint(self.amounts * np.array(rates)[:, None])
         return self._at_rates[1]
+
+    def late(self, promise_days: int, rate: float) -> Floats:
+        """(services, points) what arriving after the promise costs at a rate for each day."""
+        asked = promise_days, rate
+        if self._late is None or self._late[0] != asked:
+            days = np.fmax(self.days - promise_days, 0.0)  # nan, which does not go there, is 0
+            self._late = asked, np.rint(days * rate)
+        return self._late[1]
 
     def has_any(self, name: str) -> bool:
         """Whether some candidate has such counts: "overstock" or "on_shelf"."""

@@ -249,7 +249,7 @@ def one_parcel_is_proven_best(*, model: CostModel, wanted: Floats, total: float)
     relief = 0.0
     if model.over is not None:
         for columns in model.products:
-            asked = min(float(wanted[columns].sum()), float(model.over[:, columns[0]].sum()))
+            asked = min(float(wanted[columns].sum()), float(model.over[columns[0]].sum()))
             relief += float(model.relief[columns[0], 0]) * asked
     return total <= float(np.partition(fixed, 1)[:2].sum()) + lines - relief
 

@@ -69,7 +69,7 @@ def screen(
         usable = np.where(refused, 0.0, usable)
     if any(line.dangerous for line in wanted):
         usable = np.where(_not_taken(wanted, network, serves), 0.0, usable)
-    live = np.flatnonzero(staying & np.logical_or.reduce(usable, axis=0))
+    (live,) = (staying & np.logical_or.reduce(usable, axis=0)).nonzero()
     return Screening(
         network=network,
         lines=wanted,
@@ -92,7 +92,7 @@ def _goes(network: Network, km: Floats) -> Bools:
         return network.fetched
     reach = network.carriage.reach_km
     near: Bools = km <= reach
-    if np.isnan(km).any():
+    if not network.all_placed or np.isnan(km[:1]).any():  # a place, or the destination
         near |= np.isinf(reach)
     return near if network.all_fetched else near & network.fetched
 

@@ -225,8 +225,18 @@ class Refusal(models.Model):
         return f"{self.location_id} refused line {self.line_id}: {self.reason}"
 
 
+class UnfillableSlices(models.Manager["UnfillableSlice"]):
+    """Those that are in the queue now."""
+
+    def get_queryset(self) -> models.QuerySet["UnfillableSlice"]:
+        waiting = {"state": Allocation.State.QUEUED, "queue": Allocation.Queue.UNFILLABLE}
+        return super().get_queryset().filter(**waiting)
+
+
 class UnfillableSlice(Allocation):
     """A slice that no stock point can serve as things are: the console's list of them."""
+
+    objects: ClassVar[UnfillableSlices] = UnfillableSlices()  # type: ignore[misc]
 
     class Meta:
         proxy = True

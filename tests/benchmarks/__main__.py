@@ -12,14 +12,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 3
+WITHOUT_SERVERS = ("joint", "replay")  # of these joint is in the whole bench, too
 Figures = dict[str, float]
 
 
 def main() -> None:
     """Start own servers, load the demo company, measure, print."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--only", default="", help="capture, availability or routing")
+    parser.add_argument("--only", default="", help="capture, availability, joint, replay ...")
     only = parser.parse_args().only
+    if only in WITHOUT_SERVERS:
+        report(without_servers(only))
+        return
     for name in ("DATABASE_URL", "BROKER_URL"):
         os.environ.pop(name, None)
     with tempfile.TemporaryDirectory(prefix="maestro-bench-") as folder:
@@ -47,6 +51,7 @@ def measure(only: str) -> Figures:
         capture,
         feeds,
         hot_sku,
+        joint,
         promising,
         publishing,
         routing,
@@ -60,6 +65,7 @@ def measure(only: str) -> Figures:
         "hot_sku": hot_sku.figures,
         "feeds": feeds.figures,
         "routing": routing.figures,
+        "joint": joint.figures,
         "capture": capture.figures,
         "history": capture.history_figures,
         "search": search.figures,  # after history: it needs the same million
@@ -69,6 +75,14 @@ def measure(only: str) -> Figures:
         if only in ("", name):
             figures |= part()
     return figures
+
+
+def without_servers(only: str) -> Figures:
+    """The parts that need no database; the replay takes minutes and runs only by its name."""
+    from tests.benchmarks import joint
+    from tests.benchmarks.replay import __main__ as replay
+
+    return joint.figures() if only == "joint" else replay.figures()
 
 
 def report(figures: Figures) -> None:

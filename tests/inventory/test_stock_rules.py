@@ -19,6 +19,7 @@ from inventory.models import (
 from inventory.tasks import apply_stock_rules
 from orders import cancellation
 from reports.invariants import violations
+from tests import cast
 from tests.races.crowd import at_once, deadlocks
 from tests.routing import scenes
 
@@ -48,7 +49,7 @@ def test_safety_counts_in_every_road(company, client):
     """Five are there and two stay: four cannot come from this place, three can be promised."""
     tee, lyon = company.products["TEE"].pk, company.locations["LYON"].pk
     ledger.post([ledger.Entry(tee, lyon, "adjustment", on_hand=-5)], actor="test")
-    type(company.rules).objects.update(max_parcels=1)
+    cast.change_rules(max_parcels=1)
     before = _routed(company, ("TEE", 4))
     assert scenes.claimed(before) == {"LYON": 4}
     cancellation.cancel(order_id=before.pk, reason="customer", actor="test")

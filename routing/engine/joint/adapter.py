@@ -29,7 +29,7 @@ def problem(key: int, model: CostModel, policy: Policy, penalty: Sequence[float]
     if model.points:
         cost = np.ascontiguousarray(model.matrix(lattice=states, chunks=chunks))
     left = (states.digits[-1] - states.digits) * chunks
-    end = left @ np.asarray(penalty, dtype=np.float64)
+    end = np.rint(left @ np.asarray(penalty, dtype=np.float64))
     end[1:] -= model.split
     if policy.whole:
         end[1:-1] = np.inf

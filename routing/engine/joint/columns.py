@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..types import BadInput
 from .pricing import Group, cheapest_plan
 from .problem import Floats, Parcels, Problem, Supplies
 
@@ -49,6 +50,8 @@ class Orders:
             uses = group.uses(member, parcels)
             uses.pop(self.shared.none, None)
             cost = self.problems[order].cost_of(parcels)
+            if not cost.is_integer():
+                raise BadInput("costs must be whole numbers", (self.problems[order].key, cost))
             found = Column(order, parcels, cost, tuple(sorted(uses.items())))
             self._known[order, parcels] = found
             self.columns.append(found)

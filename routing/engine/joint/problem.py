@@ -23,8 +23,9 @@ class Problem:
     A state says how many digits of each line a parcel holds (see `lattice`); a digit stands for
     `chunks` units of its line. A plan costs its parcels, at most `limit`, no candidate twice, and
     the `end` of the state that they send together: the penalty for what stays behind, less the
-    split penalty that a first parcel does not pay. In 1/10000 of money. Nothing may be sent, so
-    end[0] is finite.
+    split penalty that a first parcel does not pay. Whole numbers of 1/10000 of money, as the
+    engine has them: its search compares sums, which must be exact. Nothing may be sent, so end[0]
+    is finite.
     """
 
     key: int

@@ -12,13 +12,14 @@ from .columns import Column
 from .problem import Floats, Ints
 
 SIMPLEX_ROWS = 2_000  # beyond, an interior point finds prices sooner, and steadier ones
+NEAR = 1e-5  # any prices give a valid bound, so these need not be exact
 NODES = 100  # of branch and bound
 
 
 class Solved(NamedTuple):
     shares: dict[int, float]  # index of a column -> share
     order_prices: dict[int, float]
-    supply_prices: Floats  # (supplies + 1,), none below 0, the last 0
+    supply_prices: Floats  # (supplies + 1,) whole numbers, none below 0, the last 0
     total: float
 
 
@@ -32,6 +33,7 @@ class Master:
         if len(orders) + len(left) > SIMPLEX_ROWS:
             self.highs.setOptionValue("solver", "ipm")
             self.highs.setOptionValue("run_crossover", "off")
+            self.highs.setOptionValue("ipm_optimality_tolerance", NEAR)
 
     def add(self, columns: Sequence[Column]) -> None:
         _add(self.highs, columns, self.row_of, np.arange(self.supplies), highest=np.inf)
@@ -43,7 +45,7 @@ class Master:
         found = self.highs.getSolution()
         shares = np.asarray(found.col_value)
         prices = np.asarray(found.row_dual) * MONEY
-        of_supplies = np.maximum(-prices[len(self.row_of) :], 0.0)
+        of_supplies = np.rint(np.maximum(-prices[len(self.row_of) :], 0.0))
         some = np.flatnonzero(shares > 1e-6)
         return Solved(
             shares=dict(zip(some.tolist(), shares[some].tolist(), strict=True)),
@@ -106,7 +108,9 @@ def _add(
     highest: float,
 ) -> None:
     """Columns of orders at `row_of`, of supplies below them, at `place` of their numbers."""
-    rows, amounts, starts = [], [], []
+    rows: list[int] = []
+    amounts: list[float] = []
+    starts: list[int] = []
     for column in columns:
         starts.append(len(rows))
         rows.append(row_of[column.order])

@@ -1,8 +1,9 @@
 """Ways to route: rules as other systems have them, and the product's own engine.
 
 Ours is told what the engine would be told by the product: distances, tariff, handling, CO2e,
-free units, and for the overstock and last-unit terms the forecast of walk-ins. Nothing is tuned:
-the shares are the replay's own markdown and margin.
+free units, and for the overstock and last-unit terms the forecast of walk-ins. The two shares of
+these terms are the best of nine tried on the generated set, with seed 5; nothing is tuned on
+the set of the folder.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +19,6 @@ from tests.benchmarks.replay.simulator import (
     CANCELED,
     CO2,
     MARGIN,
-    MARKDOWN,
     Job,
     Router,
     Shop,
@@ -26,6 +26,8 @@ from tests.benchmarks.replay.simulator import (
     kg_co2,
 )
 from tests.benchmarks.replay.world import Floats, World
+
+RELIEF, LAST_UNIT = Decimal("0.10"), Decimal("0.05")  # shares of the price
 
 # (shop, order, lines) -> (points,) what each would cost; the lowest is taken
 Rank = Callable[[Shop, int, Sequence[int]], Floats]
@@ -101,8 +103,8 @@ class Ours:
         if stock_terms:
             self.policy = replace(
                 self.policy,
-                overstock_relief=Decimal(str(MARKDOWN)),
-                last_unit_cost=Decimal(str(MARGIN)),
+                overstock_relief=RELIEF,
+                last_unit_cost=LAST_UNIT,
             )
 
     def route(self, jobs: Sequence[Job], shop: Shop) -> dict[int, int]:
@@ -172,9 +174,7 @@ class OursDaily(Ours):
         made = {}
         for (job, _), plan in zip(together, answer.plans, strict=True):
             for point, units in plan.items():
-                made |= {
-                    line: point for line, some in zip(job.lines, units, strict=True) if some
-                }
+                made |= {line: point for line, some in zip(job.lines, units, strict=True) if some}
         if large:
             raise AssertionError("an order of the set is too large to be planned with others")
         return made

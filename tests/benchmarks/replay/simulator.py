@@ -233,7 +233,9 @@ class Replay:
         account.parcels += 1
         account.sent_from.setdefault(order, set()).add(point)
         account.freight += float(freight(world, km, kg))
-        account.pick += float(world.points.pick_parcel[point] + world.points.pick_line[point] * lines)
+        account.pick += float(
+            world.points.pick_parcel[point] + world.points.pick_line[point] * lines
+        )
         account.kg_co2 += float(kg_co2(km, kg))
         came = int(world.order_day[order]) * MINUTES_OF_DAY + int(world.order_minute[order])
         days = (at - came) / MINUTES_OF_DAY + float(self.chances.days[order, point])

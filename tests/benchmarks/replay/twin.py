@@ -30,13 +30,14 @@ def generate(seed: int = 11) -> World:
     at = draw.choice(orders, STORES, replace=False)
     store_lat = np.concatenate([centers[[0, 2], 0], lat[at]])
     store_lng = np.concatenate([centers[[0, 2], 1], lng[at]])
-    popular = draw.permutation(1.0 / np.arange(8, PRODUCTS + 8))
+    popular = draw.permutation(1.0 / np.arange(40, PRODUCTS + 40))
     popular /= popular.sum()
     price = np.round(np.exp(draw.normal(4.0, 0.9, PRODUCTS)), 2)
     season = draw.random(PRODUCTS) < 1 / 3
     stock = _stock(draw, popular)
+    stock[:, season] *= 2  # for all days: it is not topped up
     expected = np.where(np.arange(len(stock))[:, None] < WAREHOUSES, 0.0, stock * 1.1)
-    expected = expected * draw.gamma(2.0, 0.5, expected.shape)
+    expected = expected * draw.gamma(0.5, 2.0, expected.shape)  # some sell out, some stay
     size = draw.choice(len(LINES), orders, p=LINES / LINES.sum()) + 1
     line_order = np.repeat(np.arange(orders), size)
     products = np.concatenate([draw.choice(PRODUCTS, n, replace=False, p=popular) for n in size])

@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +96,7 @@ class World:
     def lines_of(self) -> list[range]:
         """Line numbers of each order."""
         starts = np.searchsorted(self.line_order, np.arange(len(self.order_day) + 1)).tolist()
-        return [range(*pair) for pair in zip(starts, starts[1:], strict=False)]
+        return [range(*pair) for pair in pairwise(starts)]
 
 
 def the_world() -> World:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
-from routing.engine import joint
+from routing.engine import BadInput, joint
 from routing.engine.lattice import lattice
 
 from .worlds import decide, line, point, world, worlds
@@ -142,6 +142,52 @@ def test_runs_are_within_their_gap_of_the_best_of_all_combinations():
         assert found.total <= found.bound * (1 + found.gap) + 1
         hits += found.total <= best + 1
     assert hits >= 20
+
+
+def many_lines(seed):
+    """Five orders of seven lines, of which eight candidates have some: (problems, stock)."""
+    draw = random.Random(seed)
+    radices = (2, 3, 3, 2, 4, 2, 2)
+    states = lattice(radices).digits
+    units = states.sum(axis=1)
+    problems = []
+    for key in range(5):
+        fixed = np.array([draw.randint(50_000, 150_000) for _ in range(8)])
+        a_unit = np.array([draw.randint(1_000, 9_000) for _ in range(8)])
+        cost = fixed[:, None] + np.outer(a_unit, units)
+        lacks = np.array([[draw.random() < 0.5 for _ in radices] for _ in range(8)])
+        cannot = (lacks[:, None, :] & (states > 0)).any(axis=2) | (units == 0)
+        problems.append(
+            joint.Problem(
+                key=key,
+                products=tuple(draw.sample(range(9), 7)),
+                chunks=(1,) * 7,
+                radices=radices,
+                candidates=tuple(range(8)),
+                cost=np.where(cannot, np.inf, cost),
+                end=(units[-1] - units) * PENALTY,
+            )
+        )
+    return problems, {(at, one): draw.choice([0, 1, 2, 3]) for at in range(8) for one in range(9)}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_orders_of_many_lines_get_plans_that_can_be_carried_out(seed):
+    problems, stock = many_lines(seed)
+    found = joint.solve(problems, stock, {}, gap=0.0)
+    used = Counter()
+    for problem, plan in zip(problems, found.plans, strict=True):
+        used += usage(problem, plan)
+    assert all(used["stock", *key] <= some for key, some in stock.items())
+    assert np.isfinite(found.total)
+    assert found.bound <= found.total <= found.one_by_one
+
+
+def test_costs_that_are_not_whole_numbers_are_refused():
+    orders = two_that_want_one_unit()
+    orders[0].cost[0, 1] += 0.5
+    with pytest.raises(BadInput, match="whole numbers"):
+        joint.solve(orders, {}, {})
 
 
 def test_a_run_gives_the_same_answer_again():

@@ -85,6 +85,18 @@ def test_a_large_order_that_one_point_holds_is_proven_and_one_parcel():
     assert explain.explain(made)[1] == "Point 1 alone would cost 0.00 more."
 
 
+def test_overstock_elsewhere_keeps_one_parcel_from_being_called_best():
+    lines = [line(key, quantity=40, weight_g=20) for key in range(30)]
+    everything = {key: 500 for key in range(30)}
+    points = [
+        point(1, everything),
+        *(point(key, {29: 5}, overstock={29: 5}) for key in range(2, 9)),
+    ]
+    policy = Policy(overstock_relief=Decimal("0.05"), max_parcels=9)
+    assert not decide(world(lines, points, policy=policy)).plan.exact
+    assert decide(world(lines, points)).plan.exact
+
+
 def test_a_large_order_is_sent_whole_from_several_points_and_does_not_claim_to_be_best():
     lines = [line(key, quantity=5 + key % 7, product=key % 25) for key in range(60)]
     points = [

@@ -176,16 +176,9 @@ def test_dangerous_goods_go_by_a_service_that_takes_them():
 
 def test_cheaper_shipping_by_more_than_its_words_say_and_it_is_in():
     """Each point lies in a distance step of its own, which is made cheaper for all services."""
-    said = 0
-
-    @few
-    @given(worlds(most_points=3))
-    def holds(one: World) -> None:
-        nonlocal said
-        one = with_policy(one, economic=1.0, max_km=None, in_time=False, refusal_cost=Decimal(1))
-        said += _promised_wins(_each_in_its_own_step(one))
-
-    holds()
+    draw = random.Random(5)
+    drawn = [bench.world(draw, draw.choice((1, 2, 3)), 4) for _ in range(20)]
+    said = sum(_promised_wins(_each_in_its_own_step(one)) for one in drawn)
     assert said > 5
 
 
