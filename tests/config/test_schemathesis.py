@@ -24,7 +24,7 @@ from orders.webhooks import endpoints, replaying
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
           response_schema_conformance]  # fmt: skip
-EXAMPLES = {GenerationMode.POSITIVE: 8, GenerationMode.NEGATIVE: 4}
+EXAMPLES = {GenerationMode.POSITIVE: 5, GenerationMode.NEGATIVE: 3}
 QUIET = settings(
     deadline=None, database=None, derandomize=True, phases=(Phase.generate,),
     suppress_health_check=list(HealthCheck),

@@ -9,6 +9,7 @@ from orders.models import Allocation, Order
 from reports.invariants import violations
 from tests.fulfillment import stage
 from tests.races.crowd import at_once, deadlocks
+from tests.routing import scenes
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -81,6 +82,8 @@ def test_an_order_is_canceled_or_edited_first_and_no_claim_is_lost(live_company)
 
 def test_edits_that_swap_the_same_products_of_many_orders_do_not_deadlock(live_company):
     stage.only(live_company, "LYON")
+    for sku in ("TEE", "MUG"):  # enough that nobody has to wait for what another gives back
+        scenes.bring(live_company, sku, "LYON", 3)
     before = deadlocks()
     there = [live_company.place(("TEE", 1)) for _ in range(3)]
     back = [live_company.place(("MUG", 1)) for _ in range(3)]
