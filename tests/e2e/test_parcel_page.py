@@ -46,6 +46,7 @@ def test_a_parcel_is_scanned_in_and_handed_out(company, open_page, keep, width, 
     assert states(first.order) == {"collected": 3}
 
     page.click("text=Next parcel")
+    page.wait_for_selector("#code:focus")
     page.keyboard.type("WRONG-1")
     page.keyboard.press("Enter")
     page.wait_for_selector("text=Put it aside")

@@ -1,6 +1,7 @@
 """Short ways to promise what is on its way and to let it arrive."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
@@ -12,7 +13,7 @@ from orders.models import SalesChannel
 from reports.invariants import violations
 from tests.fulfillment import stage
 
-TODAY = timezone.now().date()
+TODAY = timezone.localdate(timezone=ZoneInfo("Europe/Paris"))  # where LYON is
 
 
 def backordering(company, on_shortage="backorder"):
