@@ -12,7 +12,6 @@ from django.core.paginator import Paginator
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
-from django.test import RequestFactory
 from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
 
@@ -247,7 +246,8 @@ def narrowed(model_admin: Any, query: str, *, user: AbstractBaseUser) -> QuerySe
 
     Raises IncorrectLookupParameters or SuspiciousOperation for a query that does not fit the list.
     """
-    request = RequestFactory().get("/", QUERY_STRING=query)
+    request = HttpRequest()
+    request.method, request.GET = "GET", QueryDict(query)
     request.user = user  # type: ignore[assignment]
     return model_admin.get_changelist_instance(request).queryset
 

@@ -132,19 +132,23 @@ def points(
     """
     sql = _points_sql(waiting, "0" if basket is None else _OWN)
     rows: dict[str, list[tuple]] = {}
+    places: dict[int, tuple] = {}  # one for all products: a big call holds thousands of points
     params: dict[str, Any] = {"pool": pool, "skus": _ten(skus), "basket": basket,
               "today": timezone.now().date()}  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         for row in cursor.fetchall():
             rows.setdefault(row[0], []).append(row)
-    return {sku: _sellable(found) for sku, found in rows.items()}
+    return {sku: _sellable(found, places) for sku, found in rows.items()}
 
 
-def _sellable(rows: list[tuple]) -> Sellable:
+def _sellable(rows: list[tuple], places: dict[int, tuple]) -> Sellable:
     sku, product, name, weight_g, kept = rows[0][:5]
-    places = tuple(StockPoint(product, *row[5:]) for row in rows if row[5] is not None)
-    return Sellable(product, sku, name, weight_g, places, kept)
+    points = tuple(
+        StockPoint(product, location, row[6], *places.setdefault(location, row[7:-2]), *row[-2:])
+        for row in rows if (location := row[5]) is not None
+    )  # fmt: skip
+    return Sellable(product, sku, name, weight_g, points, kept)
 
 
 class Place(NamedTuple):

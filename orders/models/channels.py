@@ -2,11 +2,12 @@
 about stock."""
 
 import uuid
-from typing import ClassVar
+from functools import cache
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
-from django.db import models
+from django.db import connection, models
 from django.db.models import F, Q
 from django.utils import timezone
 from rest_framework_api_key.models import AbstractAPIKey, BaseAPIKeyManager
@@ -88,11 +89,45 @@ class SalesChannel(models.Model):
         return self.name
 
 
+@cache
+def _usable_key_sql() -> str:
+    names = [f'{alias}."{field.column}"' for alias, model in (("k", ApiKey), ("c", SalesChannel))
+             for field in model._meta.concrete_fields]  # fmt: skip
+    return f"""
+    SELECT {", ".join(names)}
+      FROM {ApiKey._meta.db_table} k
+      LEFT JOIN {SalesChannel._meta.db_table} c ON c.id = k.channel_id
+     WHERE k.prefix = %s AND NOT k.revoked
+    """
+
+
+def _read(model: type[models.Model], values: tuple) -> Any:
+    """The row of a model from its columns, in the order of its fields."""
+    fields = model._meta.concrete_fields
+    known = [
+        field.from_db_value(value, None, connection) if hasattr(field, "from_db_value") else value
+        for field, value in zip(fields, values, strict=True)
+    ]
+    return model.from_db(connection.alias, [field.attname for field in fields], known)
+
+
 class ApiKeyManager(BaseAPIKeyManager):
     """Finds a key with its channel, which every order needs, in one statement."""
 
-    def get_queryset(self) -> models.QuerySet:
-        return super().get_queryset().select_related("channel")
+    def get_from_key(self, key: str) -> "ApiKey":
+        """The usable key of this secret; raises ApiKey.DoesNotExist.
+
+        As the library's, by SQL that is made once: making it took 4 % of an order's capture.
+        """
+        with connection.cursor() as cursor:
+            cursor.execute(_usable_key_sql(), [key.partition(".")[0]])
+            row = cursor.fetchone()
+        own = len(ApiKey._meta.concrete_fields)
+        found: ApiKey | None = _read(ApiKey, row[:own]) if row else None
+        if row is None or found is None or not found.is_valid(key):
+            raise ApiKey.DoesNotExist
+        found.channel = _read(SalesChannel, row[own:]) if row[own] is not None else None
+        return found
 
 
 class ApiKey(AbstractAPIKey):

@@ -7,7 +7,6 @@ from django.utils import timezone
 
 from orders.models import Allocation
 from routing.models import Run
-from routing.runs.runner import left_out_words
 
 SHOWN = 50
 PROVEN = 0.0005  # a gap that is shown as none
@@ -59,6 +58,11 @@ def gain_words(run: Run) -> str:
 def percent(share: float) -> str:
     """A share as people write it."""
     return f"{share * 100:.1f}\N{NO-BREAK SPACE}%"
+
+
+def left_out_words(run: Run) -> str:
+    """How the reason of an order begins that a run could not route."""
+    return f"left out of run {run.pk}: "
 
 
 def left_out(run: Run) -> Sequence[tuple[Allocation, str]]:

@@ -24,6 +24,7 @@ from routing.claims import Units
 from routing.models import Run
 from routing.queues import MAX_REASON
 from routing.runs import control, counting, joint, scope
+from routing.runs.figures import left_out_words
 
 log = logging.getLogger(__name__)
 
@@ -122,8 +123,3 @@ def _leave_out(run: Run, order: int, words: str) -> None:
             queue__in=[Allocation.Queue.ROUTING, Allocation.Queue.UNFILLABLE],
         )  # fmt: skip
         waiting.update(queue_reason=f"{left_out_words(run)}{words}".replace("\0", "")[:MAX_REASON])
-
-
-def left_out_words(run: Run) -> str:
-    """How the reason of an order begins that a run could not route."""
-    return f"left out of run {run.pk}: "
