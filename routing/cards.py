@@ -7,7 +7,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from orders.models import OrderLine
-from routing import replay
+from routing import engine, replay
 from routing.models import Decision
 
 TERMS = {  # how the engine calls them -> how people do
@@ -203,7 +203,7 @@ def card(decision: Decision) -> Card:
             _item(row["line"], row["units"], lines, row["words"])
             for row in plan.get("unfilled", ())
         ),
-        points=_points(result.get("considered", ()), lines),
+        points=_points(engine.considered(result), lines),
         note=plan.get("words", ""),
         to=_destination(inputs, lines),
         is_whole=bool(policy.get("whole")) or policy.get("split") == "never",

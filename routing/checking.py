@@ -1,6 +1,6 @@
 """The same input gives the same answer: a kept decision is asked for again and compared."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,12 +43,16 @@ def check(decision: Decision) -> Checked:
     except (engine.BadInput, engine.BadTariff) as error:
         found = [Difference("", "an answer", f"{error}")]
     else:
-        found = list(_compared("", decision.result, answer))
+        found = list(_compared("", *map(_with_names, (decision.result, answer))))
     is_equal = not found
     return Checked(
         decision=decision, is_equal=is_equal, engine_now=engine.ENGINE_VERSION,
         words=_words(decision, found), count=len(found), differences=tuple(found[:MOST_SHOWN]),
     )  # fmt: skip
+
+
+def _with_names(result: Mapping[str, Any]) -> dict[str, Any]:
+    return {**result, "considered": engine.considered(result)}
 
 
 def _words(decision: Decision, found: list[Difference]) -> str:

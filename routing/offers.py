@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from orders import events, lifecycle
 from orders.models import Allocation, Order
-from routing import giving
+from routing import engine, giving
 from routing.kept import Judged
 from routing.models import Decision, Offer, OpenOffer
 from routing.replay import dumps
@@ -71,7 +71,7 @@ def _is_open(row: Judged) -> bool:
 def _offered(row: Judged, decision: Decision) -> dict[str, Any]:
     rule = row.verdict.rule or {}
     able = [
-        one for one in decision.result["considered"]
+        one for one in engine.considered(decision.result)
         if one["status"] == "possible" and one["solo"] and one["solo"]["complete"]
     ]  # fmt: skip
     able.sort(key=lambda one: (one["gap"] is None, Decimal(one["gap"] or 0), one["key"]))

@@ -17,7 +17,7 @@ from . import explain
 from .decision import ROOM, Given, follow, route, route_in
 from .distance import distances_km
 from .network import Network
-from .record import to_json
+from .record import considered, to_json
 from .tariff import BadTariff, Tariff
 from .trade import TradePoint, trade_off
 from .types import (
@@ -64,6 +64,7 @@ __all__ = [
     "Terms",
     "TradePoint",
     "Unfilled",
+    "considered",
     "distances_km",
     "explain",
     "follow",

@@ -87,10 +87,17 @@ def choose(
     return [columns[at] for at in np.flatnonzero(values > 0.5).tolist()]
 
 
+class _Silent(highspy.Highs):
+    """Its constructor sets callbacks, and the first of a process prints a banner there."""
+
+    def enableCallbacks(self) -> None:
+        self.silent()
+        super().enableCallbacks()
+
+
 def _new(orders: int, left: Floats) -> highspy.Highs:
     rows = orders + len(left)
-    highs = highspy.Highs()
-    highs.silent()
+    highs = _Silent()
     highs.setOptionValue("threads", 1)
     lower = np.concatenate([np.ones(orders), np.full(len(left), -np.inf)])
     upper = np.concatenate([np.ones(orders), left])

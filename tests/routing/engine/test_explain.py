@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from routing.engine import ENGINE_VERSION, Policy, explain, route, to_json
+from routing.engine import ENGINE_VERSION, Policy, considered, explain, route, to_json
 from routing.engine.types import Considered
 
 from .worlds import decide, line, point, sent, world
@@ -150,9 +150,9 @@ def test_json_has_the_whole_decision_in_plain_values():
     assert re.fullmatch("[0-9a-f]{12}", ENGINE_VERSION)
     assert kept["plan"]["total"] == "6.0000"
     assert kept["plan"]["parcels"][0]["lines"] == [{"line": 1, "units": 2}]
-    assert [one["status"] for one in kept["considered"]] == ["possible", "possible", "chosen"]
-    assert kept["considered"][0]["gap"] == "6.4000"
-    assert kept["considered"][0]["solo"]["complete"] is False
+    assert [one["status"] for one in considered(kept)] == ["possible", "possible", "chosen"]
+    assert considered(kept)[0]["gap"] == "6.4000"
+    assert considered(kept)[0]["solo"]["complete"] is False
     assert kept["single_best"]["name"] == "Nice"
     assert kept["sentence"].startswith("Nice was chosen")
     assert sum(map(Decimal, kept["plan"]["terms"].values())) == Decimal(kept["plan"]["total"])
