@@ -299,9 +299,13 @@ class CursorPages(CursorPagination):
         if cursor is None:
             return None
         says_nothing = cursor.position is None and not cursor.offset and not cursor.reverse
-        if says_nothing or not (cursor.position is None or _is_count(str(cursor.position))):
+        if says_nothing or not (cursor.position is None or self.is_position(str(cursor.position))):
             raise wrong
         return cursor
+
+    def is_position(self, text: str) -> bool:
+        """Whether a cursor of this list may stand there: at a number."""
+        return _is_count(text)
 
     def get_paginated_response(self, data: Any) -> Response:
         response = super().get_paginated_response(data)

@@ -299,6 +299,8 @@ SPECTACULAR_SETTINGS = {
         "WebhookDeliveryState": "orders.models.WebhookDelivery.State",
         "OrderChangeState": "orders.models.OrderChange.State",
         "DecisionOutcome": "routing.models.Decision.Outcome",
+        "RunState": "routing.models.Run.State",
+        "UnfillableKind": "routing.unfillable_api.KINDS",
     },
 }
 

@@ -80,12 +80,12 @@ def _tiles(now: Any) -> list[dict[str, Any]]:
 
 def level(tile: figures.Tile, *, now: Any) -> str:
     """quiet when empty, else busy, warning or danger by the age of its oldest order."""
-    if not tile.orders or tile.oldest is None:
+    if not tile.orders:
         return "quiet"
+    if tile.oldest is None or tile.stage == "shipped_today":
+        return "busy"
     warn, alarm, _ = AGES[tile.stage]
     age = now - tile.oldest
-    if tile.stage == "shipped_today":
-        return "busy"
     return "danger" if age >= alarm else "warning" if age >= warn else "busy"
 
 

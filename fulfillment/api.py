@@ -320,7 +320,7 @@ class ShipPayload(serializers.Serializer):
     carrier = serializers.CharField(max_length=40)
     tracking_number = serializers.CharField(max_length=60)
     weight_g = serializers.IntegerField(
-        min_value=1, max_value=1_000_000, required=False,
+        min_value=1, max_value=Parcel.HEAVIEST_G, required=False,
         help_text="what it weighs with its packaging; else the products' weights count",
     )  # fmt: skip
 
@@ -367,7 +367,10 @@ class TrackPayload(serializers.Serializer):
     status = serializers.ChoiceField(choices=CARRIER_STATUSES)
     at = serializers.DateTimeField()
     weight_g = serializers.IntegerField(
-        min_value=1, max_value=1_000_000, required=False, help_text="what the carrier weighed"
+        min_value=1,
+        max_value=Parcel.HEAVIEST_G,
+        required=False,
+        help_text="what the carrier weighed",
     )
     kg_co2e = serializers.FloatField(
         min_value=0, max_value=10_000, required=False,

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from fulfillment import api
+from fulfillment import api, offer_api
 
 _ONE = "fulfillment-orders/<int:pk>"
 
@@ -18,6 +18,8 @@ urlpatterns = [
     path(f"{_ONE}/collect", api.CollectView.as_view()),
     path(f"{_ONE}/cancel-accepted", api.CancelAcceptedView.as_view()),
     path(f"{_ONE}/cancel-refused", api.CancelRefusedView.as_view()),
+    path("open-offers", offer_api.OpenOffersView.as_view()),
+    path("open-offers/<int:pk>/claim", offer_api.ClaimView.as_view()),
     path("parcels/<str:carrier>/<str:tracking>/events", api.ParcelEventsView.as_view()),
     path("parcels/<str:carrier>/<str:tracking>/arrived", api.ParcelArrivedView.as_view()),
     path("parcels/<str:carrier>/<str:tracking>/collected", api.ParcelCollectedView.as_view()),

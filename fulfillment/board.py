@@ -85,6 +85,11 @@ class Card:
         return sum(line.picked for line in self.lines)
 
     @property
+    def weight_g(self) -> int:
+        """What the products weigh, as far as that is known; without packaging."""
+        return sum(line.quantity * line.allocation.line.product.weight_g for line in self.lines)
+
+    @property
     def is_pickup(self) -> bool:
         """Whether the customer comes here for it."""
         return self.row.is_pickup
@@ -202,30 +207,43 @@ class OpenCard:
     @property
     def way(self) -> str:
         """How it would leave, in words for a badge."""
-        store = self._destination.place
+        store = self.destination.place
         return f"To {store.name}" if store else "Ship"
 
     @property
     def service(self) -> str:
         """How fast."""
-        return self._destination.service
+        return self.destination.service
 
     @property
-    def _destination(self) -> Destination:
+    def destination(self) -> Destination:
+        """Where it would go; what is open to several goes to one place."""
         return Destination(self.offer.order, self.pieces[0].line.group)
+
+    @property
+    def units(self) -> int:
+        """All of it."""
+        return sum(piece.quantity for piece in self.pieces)
 
 
 def open_offers(location: Location, *, now: datetime) -> list[OpenCard]:
     """What the stock point may take before others do, the oldest first. Two statements at most."""
+    offers = open_to(location, now=now).order_by("offered_at", "id")[:SHOWN]
+    return open_cards(list(offers), location, now=now)
+
+
+def open_to(location: Location, *, now: datetime) -> QuerySet[OpenOffer]:
+    """Offers that the stock point may take now: nobody has taken the work on."""
     theirs = FulfillmentOrder.objects.filter(
         order=OuterRef("order"), decision_id=OuterRef("decision"), state=NEW, requested_at=None
     )
     alive = Q(expires_at=None) | Q(expires_at__gt=now)
-    offers = list(
-        OpenOffer.objects.filter(alive, Exists(theirs), location=location, state="open")
-        .select_related("order__pickup_location")
-        .order_by("offered_at", "id")[:SHOWN]
-    )
+    rows = OpenOffer.objects.filter(alive, Exists(theirs), location=location, state="open")
+    return rows.select_related("order__pickup_location")
+
+
+def open_cards(offers: Sequence[OpenOffer], location: Location, *, now: datetime) -> list[OpenCard]:
+    """The offers with their units, without those that have none left. One statement at most."""
     if not offers:
         return []
     rows = Allocation.objects.filter(pk__in=[pk for offer in offers for pk in offer.slices])

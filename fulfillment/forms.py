@@ -98,8 +98,13 @@ class RefuseForm(forms.Form):
         return {line.pk: self.cleaned_data[f"keep_{line.pk}"] or 0 for line in self.card.lines}
 
 
+WEIGHT_WORDS = (
+    "Write the weight in whole grams, from 1 to 1000000, as 1250 for 1.25 kg; or leave it empty."
+)
+
+
 class ShipForm(forms.Form):
-    """Who carries it, under which number."""
+    """Who carries it, under which number, and what it weighs with its packaging, if weighed."""
 
     carrier = forms.CharField(
         max_length=Parcel._meta.get_field("carrier").max_length,
@@ -109,6 +114,10 @@ class ShipForm(forms.Form):
         max_length=Parcel._meta.get_field("tracking_number").max_length,
         error_messages={"required": "Scan or type the tracking number on the label."},
     )
+    weight_g = forms.IntegerField(
+        min_value=1, max_value=Parcel.HEAVIEST_G, required=False,
+        error_messages=dict.fromkeys(("invalid", "min_value", "max_value"), WEIGHT_WORDS),
+    )  # fmt: skip
 
 
 class CollectForm(forms.Form):

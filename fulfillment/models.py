@@ -137,6 +137,8 @@ class Parcel(models.Model):
         AVAILABLE = "available_for_pickup", "waits in the store"
         COLLECTED = "collected", "collected in store"
 
+    HEAVIEST_G = 1_000_000  # more is a slip of who types
+
     fulfillment_order = models.ForeignKey(
         FulfillmentOrder, on_delete=models.PROTECT, related_name="parcels"
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # DRF's views import this module through the settings
 
 CHANNEL_SCOPES = ["orders", "availability", "returns", "payments", "webhooks"]
 LOCATION_SCOPES = ["fulfillment", "returns", "stock"]
-COMPANY_SCOPES = ["stock"]  # the company's own systems: ERP, WMS of several stock points
+COMPANY_SCOPES = ["stock", "routing"]  # the company's own: ERP, WMS of several stock points
 
 
 class ApiKeyAuthentication(BaseAuthentication):

@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import connection
 
+from routing import queues
+
 FORMULAS: dict[str, str] = {
     "orders": "orders placed on the day, by the company's time zone; test orders are left out",
     "units": "units ordered in those orders, whatever became of them",
@@ -20,22 +22,31 @@ FORMULAS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Tile:
-    """One stage of the funnel: how many orders are in it, and since when the oldest."""
+    """One stage of the funnel: how many orders are in it, and since when the oldest.
+
+    Units that a rule leaves to the next run, or that a hold keeps, do not age: `oldest` is None
+    when nothing else waits to be routed.
+    """
 
     stage: str
     orders: int
     oldest: datetime | None
 
 
-# Everything here reads open slices by partial indexes; history is not scanned.
+# Everything here reads open slices by partial indexes; history is not scanned. What waits for a run
+# has a time until which that must have come, and is overdue from then on.
 _FUNNEL = """
 SELECT CASE WHEN queue = 'unfillable' THEN 'unfillable' WHEN queue = 'pickup_refused'
             THEN 'pickup_refused' WHEN queue = 'routing' THEN 'to_route'
             WHEN queue = 'backorder' THEN 'awaited'
             WHEN state = 'allocated' THEN 'routed' WHEN state IN ('accepted', 'picked')
             THEN 'picking' WHEN state IN ('packed', 'ready') THEN 'packed' END AS stage,
-       count(DISTINCT order_id), min(since)
-  FROM orders_allocation
+       count(DISTINCT order_id), min(since) FILTER (WHERE queue <> 'routing'
+           OR (queue_reason <> %(for_run)s OR next_action_at <= %(now)s) AND NOT EXISTS (
+               SELECT 1 FROM orders_hold h
+                WHERE h.order_id = a.order_id AND h.state = 'open' AND 'route' = ANY(h.blocks)
+                  AND (h.slices = '{}' OR a.id = ANY(h.slices))))
+  FROM orders_allocation a
  WHERE state NOT IN ('shipped', 'delivered', 'collected', 'canceled')
  GROUP BY 1
 UNION ALL
@@ -56,7 +67,7 @@ def funnel(*, now: datetime) -> list[Tile]:
     zone = ZoneInfo(settings.COMPANY_TIME_ZONE)
     midnight = datetime.combine(now.astimezone(zone).date(), time.min, zone)
     with connection.cursor() as cursor:
-        cursor.execute(_FUNNEL, {"midnight": midnight})
+        cursor.execute(_FUNNEL, {"midnight": midnight, "now": now, "for_run": queues.FOR_RUN})
         found = {stage: (count, oldest) for stage, count, oldest in cursor.fetchall()}
     return [Tile(stage, *found.get(stage, (0, None))) for stage in FUNNEL]
 

@@ -36,6 +36,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "no_stock": ("no stock", r"has it free|too few free"),
 }
 _MAY_NOT = "ruled_out"
+PERSON_DECIDES = ("person", "no_rule")  # no stock helps these
 
 
 class Gone(Exception):

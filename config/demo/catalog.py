@@ -75,6 +75,11 @@ def products(*, seed: int = 1, today: date = DEMO_DAY) -> tuple[ProductSpec, ...
     return tuple(islice(_variants(seed, today), PRODUCTS))
 
 
+def packed_g(goods_g: int, *, rng: random.Random) -> int:
+    """What a scale shows in grams: the goods, a carton of 60 g or more, and some filling."""
+    return round(60 + goods_g * rng.uniform(1.03, 1.12))
+
+
 @lru_cache(maxsize=4)
 def popularity(*, seed: int = 1) -> dict[str, float]:
     """SKU -> share of units sold, summing to 1: few styles sell much, most sell little.

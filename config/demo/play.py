@@ -15,17 +15,19 @@ from queue import Empty, Queue
 
 import requests
 
-from config.demo import baskets
+from config.demo import baskets, catalog
 from config.demo.company import FACTS, SEED
 
 COMES = 0.3  # chance that a customer is at the counter when the store looks
 REFUSES = 0.06  # share of store work that is refused, so that re-routing is seen
+WEIGHS = 0.8  # share of parcels that are put on the scale; the others weigh what the products do
 AFTERWARDS_SECONDS = 90.0
 _WORK = re.compile(r'href="[^"]*/store/work/(\d+)/"')
 _PARCEL = re.compile(r'href="[^"]*/store/parcels/(\d+)/"')
 _ITEM = re.compile(
     r'data-picked="(\d+)".*?<span class="mono">([^<]+)</span>.*?<span>of (\d+)</span>', re.DOTALL
 )
+_GOODS = re.compile(r'placeholder="(\d+) by the products"')
 _STATE = re.compile(r'data-state="(\w+)"')
 
 
@@ -141,7 +143,15 @@ class Person:
             self._press(f"/store/work/{pk}/ready/")
             return
         number = f"{self.name.upper().replace('.', '')[:8]}{pk}"
-        self._press(f"/store/work/{pk}/ship/", carrier="Demo Post", tracking_number=number)
+        self._press(f"/store/work/{pk}/ship/", carrier="Demo Post", tracking_number=number,
+                    weight_g=self._weighed(page))  # fmt: skip
+
+    def _weighed(self, page: str) -> str:
+        """What is typed as the weight: nothing by who is in a hurry."""
+        goods = _GOODS.search(page)
+        if goods is None or self.rng.random() >= WEIGHS:
+            return ""
+        return str(catalog.packed_g(int(goods.group(1)), rng=self.rng))
 
     def _state(self, page: str) -> str:
         found = _STATE.search(page)

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
+from orders.models import DeliveryService
 from routing import rules
 from routing.models import Rule, RuleSet
 
@@ -28,9 +29,17 @@ RULES: tuple[dict[str, Any], ...] = (
     ),
 )  # fmt: skip
 
+# code of a seeded delivery service: its carrier, so that a parcel's figures are of who took it
+CARRIERS = {"parcel": "Colissimo", "express": "DHL"}
+
 
 def write(seeded: RuleSet) -> RuleSet:
-    """A second version of the seeded rule set, with rules that tell orders apart, is active."""
+    """A second version of the seeded rule set, with rules that tell orders apart, is active.
+
+    The seeded services get their carriers.
+    """
+    for code, carrier in CARRIERS.items():
+        DeliveryService.objects.filter(code=code).update(carrier=carrier)
     draft = rules.new_version(rule_set_id=seeded.pk)
     for rule in draft.rules.all():
         rules.delete(rule)

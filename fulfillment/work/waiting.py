@@ -56,11 +56,17 @@ def take_back(fulfillment_order_id: int, *, now: datetime) -> bool:
 def claim(*, offer_id: int, actor: str) -> Outcome:
     """Take work that is open to several stock points: it is accepted with that.
 
-    Raises routing.offers.Gone when somebody was faster, routing.giving.CannotGive when the stock
-    point cannot send it (any more), OpenOffer.DoesNotExist.
+    Who has it already is answered with it. Raises routing.offers.Gone when somebody was faster,
+    routing.giving.CannotGive when the stock point cannot send it (any more),
+    OpenOffer.DoesNotExist.
     """
     with transaction.atomic():
-        decision = offers.take(offer_id=offer_id, actor=actor)
+        try:
+            decision = offers.take(offer_id=offer_id, actor=actor)
+        except offers.Gone as gone:
+            if gone.offer.state != OpenOffer.State.TAKEN:
+                raise
+            return Outcome(_taken(gone.offer), changed=False)
         sync(order_id=decision.order_id)
         offer = OpenOffer.objects.get(pk=offer_id)
         row = FulfillmentOrder.objects.filter(
@@ -69,3 +75,9 @@ def claim(*, offer_id: int, actor: str) -> Outcome:
         if row is None:  # a hold keeps it from being released
             raise giving.CannotGive(f"{offer.order} is on hold")
         return accept(fulfillment_order_id=row.pk, actor=actor)
+
+
+def _taken(offer: OpenOffer) -> FulfillmentOrder:
+    """The work that a taken offer became."""
+    rows = FulfillmentOrder.objects.filter(order=offer.order_id, location=offer.location_id)
+    return rows.filter(lines__allocation__in=offer.slices).latest("pk")

@@ -18,7 +18,7 @@ class KeyForm(forms.Form):
     name = forms.Text(max_length=50, help_text="who will use it, e.g. ERP, WMS Lyon")
     location = forms.Choice(
         required=False, label="Stock point", help_text="none: the company's own systems, which may"
-        " set the stock of every stock point",
+        " set the stock of every stock point, start runs and look after what is unfillable",
     )  # fmt: skip
 
     def __init__(self, *args: object, **options: object) -> None:

@@ -236,7 +236,7 @@ class UnfillableAdmin(ReadOnlyAdmin):
 
     @display(description="next, UTC", ordering="next_action_at")
     def next_look(self, piece: UnfillableSlice) -> str:
-        person = piece.kind in ("person", "no_rule")  # type: ignore[attr-defined]
+        person = piece.kind in unfillable.PERSON_DECIDES  # type: ignore[attr-defined]
         look = "a person decides" if person else f"looked at again {moment(piece.next_action_at)}"
         return look if piece.cancel_at is None else f"{look}; canceled {moment(piece.cancel_at)}"
 

@@ -30,7 +30,8 @@ def test_every_door_is_in_the_document(document):
     assert {
         "orders", "orders/{reference}", "orders/{reference}/cancel", "orders/{reference}/timeline",
         "orders/{reference}/decisions", "availability", "fulfillment-orders",
-        "fulfillment-orders/{id}/ship", "returns", "returns/{reference}/refund",
+        "fulfillment-orders/{id}/ship", "open-offers/{id}/claim", "runs/{id}/stop", "unfillable",
+        "returns", "returns/{reference}/refund",
         "shopify/{channel_code}/orders-create",
     } <= paths  # fmt: skip
 

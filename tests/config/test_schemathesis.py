@@ -21,6 +21,10 @@ from config.wsgi import application
 from orders.keys import COMPANY_SCOPES
 from orders.models import ApiKey
 from orders.webhooks import endpoints, replaying
+from routing.models import OpenOffer
+from routing.runs import control
+from tests.fulfillment.stage import drain
+from tests.routing import scenes
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
           response_schema_conformance]  # fmt: skip
@@ -49,14 +53,21 @@ def known(company, one_connection):
         cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
     _, erp = ApiKey.objects.create_key(name="erp", scopes=COMPANY_SCOPES)
     order = company.place(("TEE", 2), external_id="A-1")
+    scenes.queue_when_short(company)
+    waiting = company.place(("SOLD", 1))
+    scenes.prefer_central(offer_to=4)
+    drain()
     endpoint = endpoints.create(channel=company.web, url="https://example.org/hooks")
     delivery = replaying.test(endpoint)
     return {
         "keys": [company.web_key, company.location_key("LYON"), erp],
         "orders": {"reference": ["A-1", order.number]},
-        "webhooks": {"pk": [endpoint.pk], "delivery": [delivery.pk]},
+        "webhooks": {"id": [endpoint.pk], "delivery": [delivery.pk]},
         "shopify": {"channel_code": ["web"]},
         "availability": {"sku": ["TEE"]},
+        "runs": {"id": [control.start(cause="manual").pk]},
+        "unfillable": {"id": [waiting.allocations.get().pk]},
+        "open-offers": {"id": [OpenOffer.objects.get(location__code="LYON").pk]},
     }
 
 

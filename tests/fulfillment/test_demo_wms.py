@@ -12,6 +12,8 @@ import pytest
 import requests
 
 from config import outbox
+from config.demo import catalog
+from config.management.commands.demo_wms import Pace, Warehouse
 from fulfillment.models import FulfillmentOrder
 from inventory.models import Location
 from orders import cancellation
@@ -78,6 +80,18 @@ def test_it_refuses_as_often_as_it_is_told_to(live_company, play):
     wait_for(lambda: FulfillmentOrder.objects.get(pk=row.pk).state == "refused")
     drain()
     assert states(row.order) == {"queued": 1}
+
+
+def test_it_weighs_the_goods_that_it_knows():
+    warehouse = Warehouse(base_url="", sites={}, pace=Pace(0, 0, 0, 0))
+    tee, *_ = catalog.products()
+    lines = [{"sku": tee.sku, "quantity": 2, "open": True},
+             {"sku": "unknown", "quantity": 1, "open": False}]  # fmt: skip
+
+    shown = warehouse.weighed({"lines": lines})["weight_g"]
+    assert 60 + 2 * tee.weight_g < shown <= 61 + 2.24 * tee.weight_g
+    lines[1]["open"] = True
+    assert warehouse.weighed({"lines": lines}) == {}
 
 
 def test_it_ends_at_once_when_it_is_told_to(play):

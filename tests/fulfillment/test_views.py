@@ -267,6 +267,23 @@ def test_what_was_typed_is_kept_when_shipping_fails(company, lea):
     assert 'value="1Z-1"' in answer
 
 
+def test_who_weighs_a_parcel_says_so_in_grams(company, lea):
+    row = until(asked(company, ("TEE", 2)), "packed")
+    shown = words(lea.get(page(row)))
+    assert 'placeholder="600 by the products"' in shown  # config/demo/play.py reads it there
+
+    for wrong in ("1.25 kg", "0", "1000001"):
+        answer = press(lea, row, "ship", carrier="ups", tracking_number="1Z-1", weight_g=wrong)
+        assert answer.status_code == 422
+        assert "Write the weight in whole grams" in words(answer)
+        assert f'value="{wrong}"' in words(answer)
+    done = press(lea, row, "ship", carrier="ups", tracking_number="1Z-1", weight_g="1250")
+
+    parcel = row.parcels.get()
+    assert (parcel.weight_g, parcel.co2_basis["how"]) == (1250, "scale")
+    assert "1250 g</dd>" in words(done)
+
+
 def test_a_hold_is_seen_and_stops_the_parcel(company, lea):
     row = until(asked(company, ("BAG", 1)), "packed")
     holds.place(order_id=row.order_id, type="fraud", handle="x", reason="stolen card",

@@ -15,13 +15,16 @@ from django.contrib.auth.models import Permission
 from django.urls import reverse
 from django.utils import timezone
 
+from config.site import level
 from fulfillment import work
 from fulfillment.models import Parcel
 from orders import cancellation, holds, lifecycle
-from orders.models import Order, SalesChannel
+from orders.models import Allocation, Order, SalesChannel
 from reports import figures
 from reports.figures import Period
+from routing import queues
 from routing.models import Refusal
+from tests.cast import change_rules
 from tests.fulfillment import stage
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -85,6 +88,29 @@ def test_an_order_in_two_stages_is_in_both(company):
     assert tiles() == {"picking": 1, "to_route": 1}
     cancellation.cancel(order_id=order.pk, reason="customer", actor="lea")
     assert tiles() == {"picking": 1}
+
+
+def test_what_waits_for_a_run_or_is_held_ages_only_once_it_is_overdue(company):
+    change_rules(when="run")
+    order, held = company.place(("TEE", 1)), company.place(("MUG", 1))
+    holds.place(order_id=held.pk, type="manual", handle="h", reason="r", blocks=["route"],
+                   actor="lea")  # fmt: skip
+    stage.drain()
+    began = timezone.now() - timedelta(hours=20)
+    Allocation.objects.update(since=began)
+
+    def to_route(after: timedelta) -> tuple[datetime | None, str]:
+        now = began + after
+        tile = next(t for t in figures.funnel(now=now) if t.stage == "to_route")
+        assert tile.orders == 2
+        return tile.oldest, level(tile, now=now)
+
+    assert to_route(timedelta(hours=20)) == (None, "busy")
+    assert to_route(timedelta(hours=45)) == (began, "danger")  # no run came within a day
+    assert order.allocations.get().queue_reason == queues.FOR_RUN
+    order.allocations.update(next_action_at=timezone.now() + timedelta(days=9))
+    holds.resolve(hold_id=held.holds.get().pk, actor="lea")
+    assert to_route(timedelta(hours=20)) == (began, "danger")  # and nobody routed it
 
 
 def test_every_stage_is_there_also_with_nothing_in_it(company):

@@ -7,9 +7,11 @@ from django.db import connection, transaction
 
 from config import outbox
 from config.models import OutboxRow
+from inventory import places as stock_points
 from orders import cancellation
-from routing import decide
-from routing.models import Decision, Offer
+from routing import decide, rules
+from routing.models import Decision, Offer, RuleSet
+from tests.races.crowd import at_once
 from tests.routing import scenes
 from tests.routing.scenes import claimed, places, route
 from tests.routing.test_decide import limit
@@ -105,3 +107,35 @@ def test_two_workers_at_the_bell_share_the_orders(live_company):
     together(lambda: outbox.drain("route"), lambda: outbox.drain("route"))
     assert Decision.objects.count() == len(orders)
     assert not OutboxRow.objects.filter(topic="route", done_at=None).exists()
+
+
+def test_a_rule_set_and_the_closing_of_its_fallback_exclude_each_other(live_company):
+    riga = live_company.locations["RIGA"]
+    for _ in range(4):
+        draft = rules.new_version(rule_set_id=RuleSet.objects.latest("pk").pk)
+        draft.rules.update(otherwise="fallback", fallback=riga)
+        answers = at_once(
+            lambda pk=draft.pk: rules.activate(rule_set_id=pk),
+            lambda: stock_points.close(riga, actor="test"),
+        )
+        draft.refresh_from_db()
+        riga.refresh_from_db()
+        kinds = [type(answer).__name__ for answer in answers]
+        if draft.state == "active":
+            assert (riga.active, kinds) == (True, ["RuleSet", "NotPossible"])
+            rest = rules.new_version(rule_set_id=draft.pk)
+            rest.rules.update(otherwise="queue", fallback=None)
+            rules.activate(rule_set_id=rest.pk)
+        else:
+            assert (riga.active, kinds) == (False, ["NotReady", "bool"])
+            stock_points.reopen(riga)
+
+
+def test_of_two_versions_activated_at_once_one_decides_in_the_end(live_company):
+    old = live_company.rules
+    drafts = [rules.new_version(rule_set_id=old.pk) for _ in range(2)]
+    answers = at_once(*[lambda pk=one.pk: rules.activate(rule_set_id=pk) for one in drafts])
+    assert [type(answer).__name__ for answer in answers] == ["RuleSet", "RuleSet"]
+    states = list(RuleSet.objects.order_by("pk").values_list("state", flat=True))
+    assert states[0] == "archived"
+    assert sorted(states[1:]) == ["active", "archived"]

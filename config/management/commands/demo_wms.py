@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,16 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from config.demo import catalog
+from config.demo.company import SEED
+
 PORT = 8077
 MOST_TASKS = 5_000  # beyond that it says no, and the outbox asks again later
 MOST_TRIES = 8
 LOOK_AGAIN = 120  # seconds between looks for work that fell out of the diary
 LARGEST = 256 * 1024  # bytes of one message
 TIMEOUT = (3, 15)
-CARRIERS = ("UPS", "DHL", "Colissimo")
+CARRIERS = {"standard": ("Colissimo", "UPS"), "express": ("DHL",)}  # by the order's speed
 REASONS = ("not_found", "damaged", "too_busy")
 NEXT = {"new": "accept", "accepted": "pick", "picked": "pack", "packed": "ship"}
 
@@ -162,7 +165,9 @@ class Warehouse:
             button, body = "refuse", {"reason": self.dice.choice(REASONS), "note": "demo"}
         if button == "ship":
             number = f"{site.code[:3]}{work:07}{secrets.token_hex(2).upper()}"
-            body = {"carrier": self.dice.choice(CARRIERS), "tracking_number": number}
+            carriers = CARRIERS.get(row["service"], CARRIERS["standard"])
+            body = {"carrier": self.dice.choice(carriers), "tracking_number": number,
+                    **self.weighed(row)}  # fmt: skip
         row = self.call(site, "POST", f"fulfillment-orders/{work}/{button}", body)
         if row and row["state"] in NEXT:
             self.later(self.pace.step, partial(self.advance, site, work), work=work)
@@ -170,6 +175,15 @@ class Warehouse:
         self.known.discard(work)
         if row:
             self.follow(site, row)
+
+    def weighed(self, row: dict[str, Any]) -> dict[str, int]:
+        """What the scale at the packing table says of goods that the demo company sells."""
+        known = _weights()
+        goods = [known.get(line["sku"], 0) * line["quantity"] for line in row["lines"]
+                 if line["open"]]  # fmt: skip
+        if not goods or not all(goods):
+            return {}
+        return {"weight_g": catalog.packed_g(sum(goods), rng=self.dice)}
 
     def let_go(self, site: Site, work: int) -> None:
         """Answer a request to cancel: what is packed is sent, all else goes back to the shelf."""
@@ -211,6 +225,12 @@ class Warehouse:
                     self.follow(site, row)
                 else:
                     self.begin(site, row["id"])
+
+
+@cache
+def _weights() -> dict[str, int]:
+    """Grams of each product of the demo company, as the warehouse knows them, by SKU."""
+    return {product.sku: product.weight_g for product in catalog.products(seed=SEED)}
 
 
 # --- the door ------------------------------------------------------------------------------------
