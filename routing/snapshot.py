@@ -14,11 +14,11 @@ from functools import lru_cache
 from typing import Any
 
 from orders.models import Allocation, Order
-from routing import engine, learning, parts, reading
+from routing import candidates, engine, parts, reading
 from routing.parts import Part
 from routing.reading import Channel, Row
 from routing.replay import Inputs
-from routing.world import DAY, Arrivals, Day, World, world_of
+from routing.world import DAY, Day, World, world_of
 
 EXPRESS = "express"
 # Nothing is sent to who comes to fetch it.
@@ -107,7 +107,7 @@ class Snapshot:
             services = (_COUNTER,)
         return Inputs(
             lines=_lines(waiting),
-            candidates=self._candidates(destination, rule, services),
+            candidates=candidates.of(self, destination, rule, services),
             destination=destination,
             policy=policy,
             services=services,
@@ -122,120 +122,6 @@ class Snapshot:
         if self.order.promised_at is None:
             return None
         return round((self.order.promised_at - self.now) / DAY)
-
-    def _candidates(
-        self, destination: engine.Destination, rule: Row, services: Sequence[engine.Service]
-    ) -> tuple[engine.Candidate, ...]:
-        arrivals = Arrivals(self.world, destination, self.order.promised_at, services)
-        rates = learning.refusal_rates()
-        store = self.part.destination.place_id
-        wanted = self._wanted()
-        excluded: dict[int, set[int]] = defaultdict(set)
-        for line, location in self.refused:
-            excluded[location].add(line)
-        return tuple(
-            engine.Candidate(
-                key=key, code=row["code"], name=row["name"], kind=row["kind"],
-                is_central=row["is_central"], lat=row["lat"], lng=row["lng"],
-                free=self._free(key, wanted),
-                handling_order=_decimal(row["handling_order"]),
-                handling_line=_decimal(row["handling_line"]),
-                capacity_left=self._capacity_left(key), open=row["active"],
-                can_ship=row["can_pickup"] if key == store else row["can_ship"],
-                online=row["online"],
-                lead_days=arrivals.days(row) if key in self.world.stock else (),
-                overstock=self._overstock(key, wanted),
-                excluded=frozenset(excluded.get(key, ())),
-                refusal_rate=rates.get(key, learning.UNKNOWN),
-                load=self._load(key), allowed=lets_in(rule, location=key, kind=row["kind"]),
-                on_shelf=self._on_shelf(key, wanted),
-            )
-            for key, row in self.points.items()
-        )  # fmt: skip
-
-    def _free(self, key: int, wanted: Mapping[int, int]) -> dict[int, int]:
-        """Units the point may promise, by product; of a day limited in units no more than are left.
-
-        Lines take of a limited day in their order, so no plan can ask for more than the day has.
-        """
-        free = self._there(key, wanted)
-        day = self.limits(key)
-        if day is None or day.units is None:
-            return free
-        left = max(day.units - day.given_units, 0)
-        for product, units in wanted.items():
-            free[product] = min(free.get(product, 0), units, left)
-            left -= free[product]
-        return free
-
-    def _on_shelf(self, key: int, wanted: Mapping[int, int]) -> dict[int, int]:
-        """What is there, of a day limited in units, whatever the day has left."""
-        day = self.limits(key)
-        return {} if day is None or day.units is None else self._there(key, wanted)
-
-    def _there(self, key: int, wanted: Mapping[int, int]) -> dict[int, int]:
-        """What the pool has free at the point, and what the order's own waiting slices hold there
-        already, as far as it is physically covered."""
-        stock, own, buffer = (
-            self.world.stock.get(key),
-            self.own.get(key, {}),
-            self.channel.members[key],
-        )
-        if stock is None:
-            return {}
-        free = {}
-        for product in wanted:
-            row = stock.get(product)
-            if row is not None:
-                units, safety, _ = row
-                free[product] = max(units - safety - buffer, 0) + max(
-                    own.get(product, 0) + min(units, 0), 0
-                )
-        return free
-
-    def _overstock(self, key: int, wanted: Mapping[int, int]) -> dict[int, int]:
-        stock, own = self.world.stock.get(key, {}), self.own.get(key, {})
-        return {
-            product: over
-            for product in wanted
-            if (row := stock.get(product)) is not None and row[2] is not None
-            and (over := row[0] + own.get(product, 0) - row[2]) > 0
-        }  # fmt: skip
-
-    def _wanted(self) -> dict[int, int]:
-        units: dict[int, int] = defaultdict(int)
-        for one in sorted(self.waiting, key=lambda one: one.piece.line_id):
-            units[one.product] += one.piece.quantity
-        return units
-
-    def _capacity_left(self, key: int) -> int | None:
-        day = self.limits(key)
-        if day is None:
-            return None
-        if day.units is not None and day.given_units >= day.units:
-            return 0
-        return None if day.orders is None else max(day.orders - day.given_orders, 0)
-
-    def _load(self, key: int) -> float:
-        """The share of the point's day that is given away."""
-        day = self.limits(key)
-        if day is None:
-            return 0.0
-        given = ((day.given_orders, day.orders), (day.given_units, day.units))
-        return min(max(_share(some, most) for some, most in given), 1.0)
-
-
-def _share(some: int, most: int | None) -> float:
-    if most is None:
-        return 0.0
-    return some / most if most else 1.0
-
-
-def lets_in(rule: Row, *, location: int, kind: str) -> bool:
-    """Whether a rule lets a stock point in."""
-    named = not rule["only"] or location in rule["only"]
-    is_kind = not rule["kinds"] or kind in rule["kinds"]
-    return named and is_kind and location not in rule["never"]
 
 
 def take(

@@ -19,7 +19,7 @@ from typing import NamedTuple, cast
 from django.db import connection, transaction
 
 from orders.models import Allocation, DeliveryGroup, Order
-from routing import carry, parts, snapshot
+from routing import candidates, carry, parts, snapshot
 from routing.models import Decision, RuleSet
 from routing.reading import Channel, Row
 from routing.replay import Inputs, Json, whole
@@ -262,7 +262,7 @@ class _Then:
             lines=tuple(replace(line, quantity=units[line.key])
                         for line in self.kept.lines if line.key in units),
             candidates=tuple(
-                replace(one, allowed=snapshot.lets_in(rule, location=one.key, kind=one.kind))
+                replace(one, allowed=candidates.lets_in(rule, location=one.key, kind=one.kind))
                 for one in self.kept.candidates),
             policy=policy,
         )  # fmt: skip

@@ -1,5 +1,6 @@
 """Stock and days as the orders of a batch see them, one after the other; and when things arrive."""
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -101,7 +102,9 @@ class Arrivals:
         self.at: Point | None = None
         if destination.lat is not None and destination.lng is not None:
             self.at = Point(destination.lat, destination.lng, "exact")
-        self.known: dict[tuple[Any, ...], int] = {}
+        # From one distance to the next nothing changes: most points of an order share an answer.
+        self.steps = sorted({up_to for by in services for up_to, _ in by.transit})
+        self.known: dict[tuple[Any, ...], tuple[int | None, ...]] = {}
 
     def days(self, row: Row) -> tuple[int | None, ...]:
         """Whole days from now by each service, None where it does not go as far.
@@ -112,16 +115,18 @@ class Arrivals:
         if self.at is not None:
             km = distance_km(Point(row["lat"], row["lng"], "exact"), self.at)
         leaves, local = self.world.leaves(row), self.world.local(row["timezone"])
-        return tuple(
-            None if (days := by.days(km)) is None else self._arrival(leaves, days, local)
-            for by in self.services
-        )
-
-    def _arrival(self, leaves: date, days: int, local: datetime) -> int:
-        key = (leaves, local.utcoffset(), days)
+        key = (leaves, local.utcoffset(), bisect_left(self.steps, km))
         if key not in self.known:
-            self.known[key] = self._count(promise.delivered(leaves, days, zone=local.tzinfo))
+            self.known[key] = tuple(self._arrival(by, km, leaves, local) for by in self.services)
         return self.known[key]
+
+    def _arrival(
+        self, by: engine.Service, km: float, leaves: date, local: datetime
+    ) -> int | None:  # fmt: skip
+        days = by.days(km)
+        if days is None:
+            return None
+        return self._count(promise.delivered(leaves, days, zone=local.tzinfo))
 
     def _count(self, arrival: datetime) -> int:
         if self.promised is None:

@@ -19,6 +19,7 @@ from inventory.models import (
 from inventory.tasks import apply_stock_rules
 from orders import cancellation
 from reports.invariants import violations
+from routing.engine import considered
 from tests import cast
 from tests.races.crowd import at_once, deadlocks
 from tests.routing import scenes
@@ -63,7 +64,7 @@ def test_safety_counts_in_every_road(company, client):
     assert shown["LYON"] == 3
     order = _routed(company, ("TEE", 4))
     assert "LYON" not in scenes.claimed(order)
-    about = {row["code"]: row for row in order.decisions.get().result["considered"]}
+    about = {row["code"]: row for row in considered(order.decisions.get().result)}
     assert about["LYON"]["status"] != "chosen"
     assert scenes.claimed(_routed(company, ("TEE", 3))) == {"LYON": 3}
 

@@ -9,6 +9,7 @@ from django.db import connection
 
 from inventory.models import Capacity, Location
 from orders import cancellation
+from routing.engine import considered
 from routing.models import Offer
 from tests.races.crowd import at_once, deadlocks
 from tests.routing import scenes
@@ -96,7 +97,7 @@ def test_an_order_larger_than_the_units_left_is_not_tried_in_vain(company):
 def test_who_is_full_in_units_says_so(company):
     take(company, units=0)
     decision = route(company.place(("TEE", 1)))
-    about = {row["code"]: row["words"] for row in decision.result["considered"]}
+    about = {row["code"]: row["words"] for row in considered(decision.result)}
     assert "capacity" in about["LYON"]
 
 

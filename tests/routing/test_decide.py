@@ -16,7 +16,7 @@ from orders import cancellation, holds
 from orders.models import OrderEvent, SalesChannel
 from routing import decide, learning, snapshot
 from routing.claims import Lost
-from routing.engine import ENGINE_VERSION
+from routing.engine import ENGINE_VERSION, considered
 from routing.models import Decision, Offer, Rule, RuleSet
 from routing.replay import replay
 from tests.cast import active, change_rules
@@ -306,7 +306,7 @@ def test_a_pickup_goes_to_its_store_and_nowhere_else_and_costs_no_parcel(company
     decision = route(order)
     assert places(order) == {("allocated", "PARIS"): 1}
     assert decision.kg_co2 == 0
-    assert [row["code"] for row in decision.result["considered"]] == ["PARIS"]
+    assert [row["code"] for row in considered(decision.result)] == ["PARIS"]
 
 
 # --- what is kept --------------------------------------------------------------------------------
@@ -332,7 +332,7 @@ def test_a_decision_answers_the_same_after_stock_and_rules_have_changed(company)
 
 def test_a_decision_names_every_candidate_and_the_version_of_its_rules(company):
     decision = route(company.place(("BAG", 1)))
-    about = {row["code"]: row for row in decision.result["considered"]}
+    about = {row["code"]: row for row in considered(decision.result)}
     assert set(about) == {"WH", "LYON", "PARIS", "RIGA"}
     assert about["WH"]["words"] == "Orléans warehouse has no stock of any line."
     assert decision.rule_set_id == company.rules.pk
@@ -354,7 +354,7 @@ def test_routing_takes_the_same_few_statements_whatever_the_lines_and_points(
     learning.refusal_rates()  # read every five minutes
     with CaptureQueriesContext(connection) as seen:
         decision = route(order)
-    assert len(decision.result["considered"]) == 4 + points
+    assert len(considered(decision.result)) == 4 + points
     assert set(claimed(order)) == {"WH" if moves else "LYON"}
     control = ("SAVEPOINT", "RELEASE")  # of the transaction, not on data
     statements = [q["sql"] for q in seen if not q["sql"].startswith(control)]

@@ -6,6 +6,7 @@ from config.models import OutboxRow
 from orders import holds, lifecycle
 from orders.models import Allocation, OrderEvent
 from routing import learning, refusals, snapshot
+from routing.engine import considered
 from routing.models import Decision, Refusal
 from routing.replay import Inputs, whole
 from tests.cast import change_rule_sets
@@ -62,7 +63,7 @@ def test_only_the_refused_part_of_a_slice_leaves(company, order):
 
 def test_the_decision_says_who_refused_before(company, order):
     decision = refuse(order, "LYON")
-    about = {row["code"]: row for row in decision.result["considered"]}
+    about = {row["code"]: row for row in considered(decision.result)}
     assert about["LYON"]["status"] == "eliminated"
     assert "refused it before" in about["LYON"]["words"]
 
