@@ -4,7 +4,7 @@ All orders of a batch are served by the same few statements, all of them or none
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from orders import events, lifecycle
 from orders.backorders import wait_for_supply
 from orders.models import Allocation
 from routing import claims, kept, offers, queues
-from routing.claims import Cut, Share, Units
+from routing.claims import Cut, Share, Spot, Units
 from routing.kept import Judged
 from routing.models import Decision
 from routing.models.rules import MOST_ATTEMPTS
@@ -26,7 +26,7 @@ Event = tuple[int, str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Case:
-    """An order and what is to be done about it; `tired` slices were offered too often."""
+    """An order and what is to be done about it; `tired` slices were refused too often."""
 
     shot: Snapshot
     verdict: Verdict
@@ -37,6 +37,15 @@ class Case:
     def order_id(self) -> int:
         """Whose case it is."""
         return self.shot.order.pk
+
+    @property
+    def spots(self) -> set[Spot]:
+        """Where its units come from."""
+        products = self.shot.products()
+        return {
+            (place, products[cut.piece.line_id])
+            for cut in self.cuts for _, place, _ in cut.parts if place is not None
+        }  # fmt: skip
 
     @property
     def needs_more(self) -> bool:
@@ -50,9 +59,15 @@ class Case:
         days = rule["cancel_after_days"] if rule and self.verdict.rest == "cancel" else None
         waits = [self._wait(piece, self.verdict.why(piece), days) for piece in left]
         return waits + [
-            self._wait(one.piece, f"refused {one.piece.attempt} times: a person decides", None)
+            self._wait(one.piece, f"{self._tired(one.piece)}: a person decides", None)
             for one in self.tired
         ]
+
+    def _tired(self, piece: Allocation) -> str:
+        most = max(one.piece.attempt for one in self.tired)
+        if self.shot.part.kept and piece.attempt < most:
+            return f"leaves together with units that were refused {_times(most)}"
+        return f"refused {_times(piece.attempt)}"
 
     def _wait(self, piece: Allocation, reason: str, days: int | None) -> Wait:
         keeps = piece.reservation_id is None or not self.shot.is_useless(piece)
@@ -70,6 +85,10 @@ class Case:
         return [first, Judged(self.shot, then, fallen, left)]
 
 
+def _times(n: int) -> str:
+    return "once" if n == 1 else f"{n} times"
+
+
 def judge(shot: Snapshot, cause: str, *, plan: Units | None = None) -> Case:
     """Where the waiting slices of a snapshot should go: by its rules, or by a plan made for many.
 
@@ -82,7 +101,7 @@ def judge(shot: Snapshot, cause: str, *, plan: Units | None = None) -> Case:
 
 
 def _sort_out(shot: Snapshot, cause: str) -> tuple[list[Waiting], list[Waiting]]:
-    """Slices to route, and those that were offered as often as the rules allow.
+    """Slices to route, and those that were refused as often as the rules allow.
 
     A person who asks for it by hand is allowed more than the rules. What leaves together tires
     together.
@@ -114,6 +133,21 @@ def give(case: Case) -> None:
                 world.claim(piece.location_id, product, -units)
     for place, units in given.items():
         world.give(place, shot.part.method, units)
+
+
+def overdrawn(cases: Iterable[Case]) -> set[Spot]:
+    """Spots of which cases take what their pools keep back, now that all of them are given.
+
+    A plan may count on what another order gives up; only at the end it shows whether it did.
+    """
+    return {
+        (place, product)
+        for case in cases
+        for cut in case.cuts
+        for _, place, stays in cut.parts
+        if place is not None and not stays
+        and case.shot.is_overdrawn(place, product := case.shot.products()[cut.piece.line_id])
+    }  # fmt: skip
 
 
 def carry_out(

@@ -12,8 +12,18 @@ from orders.models import Allocation
 Units = Mapping[int, Mapping[int, int]]  # line -> location -> units
 
 
+Spot = tuple[int, int]  # location, product
+
+
 class Lost(Exception):
-    """Somebody was faster: what the plan counts on is no longer there. Read and decide again."""
+    """Somebody was faster: what the plan counts on is no longer there. Read and decide again.
+
+    `spots`: where units are missing, as far as it is known.
+    """
+
+    def __init__(self, words: str = "", *, spots: Iterable[Spot] = ()) -> None:
+        super().__init__(words)
+        self.spots = frozenset(spots)
 
 
 @dataclass(frozen=True)
@@ -127,7 +137,8 @@ def repoint(
     try:
         made = ledger.move(claims, given, owner_type="order", actor=actor, reason="routed")
     except ledger.NotEnough as short:
-        raise Lost(f"no longer free: {short.rows} (product, stock point)") from short
+        spots = [(location, product) for product, location in short.rows]
+        raise Lost(f"no longer free: {short.rows} (product, stock point)", spots=spots) from short
     return {ref: claim.reservation for ref, claim in made.items()}
 
 

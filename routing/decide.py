@@ -5,12 +5,14 @@ tomorrow's capacity or a changed rule may. It loses the claim when the place has
 or when the stock is not there (routing/shortage.py).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import transaction
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from config import outbox
 from config.models import OutboxRow
@@ -27,6 +29,9 @@ from routing.snapshot import Snapshot, Waiting
 ACTOR = "routing"
 ROUNDS = 3  # what a plan counts on may be lost to somebody faster; then it is made anew
 AT_ONCE = 200  # orders of a batch
+# How long an order in several parts waits for a lock: in all rounds less than the second after
+# which the database looks for a deadlock.
+PATIENCE = "200ms"
 
 Queue = Allocation.Queue
 CAUSES = {  # what rang the bell -> what the decision says it was made for
@@ -80,13 +85,43 @@ def route_locked(
     if order.state != Order.State.OPEN:
         return None
     shot = snapshot.take(order, now=timezone.now())
+    if parts.is_one(order, shot.waiting) and not shot.held:
+        return _route_shot(shot, cause=cause, actor=actor, patient=patient, run=run)
+    for _ in range(ROUNDS):
+        try:
+            with _out_of_turn():
+                return _route_shot(shot, cause=cause, actor=actor, patient=patient, run=run)
+        except OperationalError as error:
+            if not isinstance(error.__cause__, LockNotAvailable | DeadlockDetected):
+                raise
+        order.refresh_from_db(fields=["promised_at"])
+        shot = snapshot.take(order, now=timezone.now())
+    raise Lost("others work with the same stock")
+
+
+@contextmanager
+def _out_of_turn() -> Iterator[None]:
+    """For who takes stock points and stock part by part, out of the house's order.
+
+    Who does must not wait long while he holds what others want, or the database ends one of them.
+    What is locked in here is given back with the OperationalError.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
+        yield
+        cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
+
+
+def _route_shot(
+    shot: Snapshot, *, cause: str, actor: str, patient: bool, run: int | None
+) -> Decision | None:
     keep_waiting(shot, [(one, f"on hold: {why}") for one, why in shot.held], actor=actor)
     if not shot.waiting:
         return None
     if patient and shot.waits_for_run():
         _wait_for_run(shot, actor=actor)
         return None
-    found = parts.of(order, shot.waiting)
+    found = parts.of(shot.order, shot.waiting)
     if found == [shot.part] and not shot.part.kept:
         return _route_part(shot, cause=cause, actor=actor, run=run)
     decisions = [_route_by_itself(part, cause=cause, actor=actor, run=run) for part in found]
@@ -178,14 +213,14 @@ def route_many(
 
     They compete for stock and days in the order of their ids. Orders of several parts, and those
     whose rest waits for supply or falls back, are routed by themselves afterwards; so are all of
-    them when what the batch counted on went to others twice. A run leaves orders alone that
+    them when what the batch counted on went to others three times. A run leaves orders alone that
     somebody else has locked. `plans`: where units go (line -> location -> units), by order.
 
     Takes its locks in the house's order only outside any transaction: call it there.
     """
     if len(orders) > AT_ONCE:
         raise ValueError(f"{len(orders)} orders, at most {AT_ONCE} at once")
-    batch = _Batch(cause, actor, run, plans or {})
+    batch = _Batch(cause, actor, run, dict(plans or {}))
     decided, alone, skipped = batch.route(sorted(set(orders)))
     lost = []
     for order in alone:
@@ -202,19 +237,30 @@ def route_many(
     return Many(decided, skipped, lost)
 
 
-@dataclass(frozen=True)
+class _PlanLost(Exception):
+    """The plans of these orders count on what is not there: they are decided about anew."""
+
+    def __init__(self, orders: Sequence[int]) -> None:
+        super().__init__(orders)
+        self.orders = orders
+
+
+@dataclass
 class _Batch:
     cause: str
     actor: str
     run: Run | None
-    plans: Mapping[int, Units]
+    plans: dict[int, Units]
 
     def route(self, orders: Sequence[int]) -> tuple[list[Decision], list[int], list[int]]:
         """Decisions, the orders to be routed by themselves, and those with nothing to route."""
-        for _ in range(2):
+        for _ in range(ROUNDS):
             try:
                 with transaction.atomic():
                     return self._together(orders)
+            except _PlanLost as lost:
+                for order in lost.orders:  # the others' plans are as good as before
+                    self.plans.pop(order, None)
             except Lost:
                 continue
         return [], list(orders), []
@@ -226,6 +272,9 @@ class _Batch:
         queues.put(
             [wait for shot in shots for wait in _on_hold(shot) if wait.keeps], now=timezone.now()
         )
+        for shot in shots:
+            if shot.order.pk in self.plans:
+                shot.world.expect(shot.own)
         cases, alone = [], []
         for shot in shots:
             case = self._judge(shot) if shot.waiting else None
@@ -240,6 +289,8 @@ class _Batch:
 
     def _judge(self, shot: Snapshot) -> Case | None:
         """None: it cannot be served along with others."""
+        if shot.order.pk in self.plans:
+            shot.world.expect(shot.own, sign=-1)
         if not parts.is_one(shot.order, shot.waiting):
             return None
         case = carry.judge(shot, self.cause, plan=self.plans.get(shot.order.pk))
@@ -247,7 +298,15 @@ class _Batch:
 
     def _carry_out(self, cases: Sequence[Case]) -> list[Decision]:
         run = None if self.run is None else self.run.pk
-        return carry.carry_out(cases, cause=self.cause, actor=self.actor, run=run)
+        planned = [case for case in cases if case.order_id in self.plans]
+        try:
+            if spots := carry.overdrawn(planned):
+                raise Lost("what a pool keeps back is not given up", spots=spots)
+            return carry.carry_out(cases, cause=self.cause, actor=self.actor, run=run)
+        except Lost as lost:
+            if orders := [case.order_id for case in planned if case.spots & lost.spots]:
+                raise _PlanLost(orders) from lost
+            raise
 
     def route_alone(self, order_id: int) -> Decision | None:
         """As `route`, but for orders that somebody works on."""

@@ -86,6 +86,11 @@ class Snapshot:
         """Whether a slice's claim can never serve it: the place has refused its line."""
         return (piece.line_id, piece.location_id) in self.refused
 
+    def is_overdrawn(self, location: int, product: int) -> bool:
+        """Whether more of it was given away than the order's pool may promise."""
+        units, safety, _ = self.world.stock[location][product]
+        return bool(units - safety < self.channel.members[location])
+
     def waits_for_run(self) -> bool:
         """Whether its first rule leaves it to the next run; express never waits."""
         service = self.part.destination.service

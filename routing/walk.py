@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from orders.models import Allocation
 from routing import engine
-from routing.claims import Units
+from routing.claims import Spot, Units
 from routing.reading import Row
 from routing.replay import Inputs, Json
 from routing.rules import NO_RULE, NO_RULES
@@ -167,7 +167,7 @@ def _ask(
 ) -> Verdict:
     try:
         inputs = shot.inputs(waiting, rule)
-        if plan is not None and (found := _follow(inputs, plan)) is not None:
+        if plan is not None and (found := _follow(inputs, plan, shot.world.coming)) is not None:
             return answer(*found, rule)
         decision = inputs.route()
         if rule["in_time"] and rule["relax_days"] and not decision.plan.parcels:
@@ -178,24 +178,29 @@ def _ask(
     return answer(inputs, decision, rule)
 
 
-def _follow(inputs: Inputs, plan: Units) -> tuple[Inputs, engine.Decision] | None:
-    planned = replace(inputs, given=plan, candidates=_with_given(inputs, plan))
+def _follow(
+    inputs: Inputs, plan: Units, coming: Mapping[Spot, int]
+) -> tuple[Inputs, engine.Decision] | None:  # fmt: skip
+    planned = replace(inputs, given=plan, candidates=_with_given(inputs, plan, coming))
     try:
         return planned, planned.route()
     except engine.BadInput:
         return None
 
 
-def _with_given(inputs: Inputs, plan: Units) -> tuple[engine.Candidate, ...]:
-    """The candidates with what the plan gives: another order may hold it still, which gives it up
-    in the same transaction, or the ledger refuses both."""
+def _with_given(
+    inputs: Inputs, plan: Units, coming: Mapping[Spot, int]
+) -> tuple[engine.Candidate, ...]:  # fmt: skip
+    """The candidates with what the plan gives, as far as it is free or another order of the batch
+    gives it up in the same transaction."""
     given: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for line in inputs.lines:
         for place, units in plan.get(line.key, {}).items():
             given[place][line.product] += units
     return tuple(
         replace(one, free=dict(one.free) | {
-            product: max(units, one.free.get(product, 0))
+            product: max(free := one.free.get(product, 0),
+                         min(units, free + coming.get((one.key, product), 0)))
             for product, units in given[one.key].items()
         })
         if one.key in given else one

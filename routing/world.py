@@ -12,6 +12,7 @@ from config.geo import Point, distance_km
 from inventory import hours
 from orders import promise
 from routing import engine
+from routing.claims import Spot
 from routing.reading import Facts, Row
 
 DAY = timedelta(days=1)
@@ -36,6 +37,8 @@ class World:
     # location -> product -> [units there that nobody has claimed, safety, target or None]
     stock: Mapping[int, dict[int, list[Any]]] = field(repr=False)
     days: Mapping[tuple[int, str], Day] = field(repr=False)  # by (location, method), where limited
+    # (location, product) -> units that orders still to be looked at will give up by their plans
+    coming: dict[Spot, int] = field(default_factory=lambda: defaultdict(int), repr=False)
     clocks: dict[str, datetime] = field(default_factory=dict, repr=False)
     leaving: dict[int, date] = field(default_factory=dict, repr=False)
 
@@ -43,6 +46,12 @@ class World:
         """Units were claimed there, or (negative) given up."""
         if (row := self.stock.get(location, {}).get(product)) is not None:
             row[0] -= units
+
+    def expect(self, own: Mapping[int, Mapping[int, int]], *, sign: int = 1) -> None:
+        """What an order holds may be given up by its plan; or (-1) its turn has come."""
+        for location, products in own.items():
+            for product, units in products.items():
+                self.coming[location, product] += sign * units
 
     def give(self, location: int, method: str, units: int) -> None:
         """A parcel or pick-up with so many units was given to a stock point."""

@@ -9,13 +9,12 @@ from decimal import Decimal
 
 from orders.models import Order
 from routing import engine, parts, snapshot
-from routing.claims import Units
+from routing.claims import Spot, Units
 from routing.engine import joint
 from routing.engine import rules as hard_rules
 from routing.engine.cost import CostModel, to_units
 from routing.models.rules import MOST_ATTEMPTS
 from routing.replay import Inputs
-from routing.runs.swaps import Spot
 from routing.snapshot import Snapshot, World
 
 UNFILLED = Decimal(50)  # what a unit left without stock counts as, beside its price
@@ -66,7 +65,8 @@ class Competing:
     """The orders that can be planned together, and what there is for them."""
 
     drafts: Sequence[Draft]
-    free: Mapping[Spot, int] = field(default_factory=dict)  # that nobody has claimed
+    # That nobody has claimed; below zero, where more was claimed than may be promised now.
+    free: Mapping[Spot, int] = field(default_factory=dict)
     stock: Mapping[Spot, int] = field(default_factory=dict)  # and with their own claims
     parcels: Mapping[int, int] = field(default_factory=dict)
     units: Mapping[int, int] = field(default_factory=dict)
@@ -91,7 +91,7 @@ def read(orders: Sequence[int], *, now: datetime) -> Competing:
     return Competing(
         drafts=drafts,
         free=free,
-        stock=_free(world, shots),
+        stock={spot: max(units, 0) for spot, units in _free(world, shots).items()},
         parcels={
             place: max(day.orders - day.given_orders, 0)
             for place, day in days.items() if day.orders is not None
@@ -116,13 +116,14 @@ def _competes(shot: Snapshot) -> bool:
 
 
 def _free(world: World, shots: Sequence[Snapshot]) -> dict[Spot, int]:
-    """Units of each product that a pool of these orders may promise."""
+    """Units of each product that every pool of these orders may promise: what one of them may
+    promise beyond that is left to the rules, after the plans."""
     buffers: dict[int, int] = {}
     for shot in shots:
         for place, buffer in shot.channel.members.items():
-            buffers[place] = min(buffers.get(place, buffer), buffer)
+            buffers[place] = max(buffers.get(place, buffer), buffer)
     return {
-        (place, product): max(units - safety - buffers[place], 0)
+        (place, product): units - safety - buffers[place]
         for place, products in world.stock.items() if place in buffers
         for product, (units, safety, _) in products.items()
     }  # fmt: skip

@@ -12,11 +12,11 @@ from typing import Any
 
 from django.utils import timezone
 
-from routing.claims import Units
+from routing.claims import Spot, Units
 from routing.engine import joint
 from routing.models import Run
 from routing.runs import competing, swaps
-from routing.runs.swaps import Spot, Wish
+from routing.runs.swaps import Wish
 
 TOGETHER = 5_000  # orders of one plan
 GAP = 0.005  # near enough to the best possible

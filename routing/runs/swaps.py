@@ -9,9 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from routing.claims import Units
+from routing.claims import Spot, Units
 
-Spot = tuple[int, int]  # location, product
 TRIED = 20  # orders that hold a unit, of which the one is taken that asks for least itself
 
 

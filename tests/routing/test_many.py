@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from inventory.models import Location
+from inventory.models import Location, PoolLocation, StockPool
 from orders.models import Order
 from routing import decide, kept, learning
 from routing.engine import considered
@@ -139,6 +139,39 @@ def test_a_plan_that_is_not_possible_any_more_gives_way_to_the_rules(company):
     scenes.take_away(company, "TEE", "PARIS")
     many(order, plans={order.pk: {line.pk: {paris.pk: 2}}})
     assert places(order) == {("allocated", "LYON"): 2}
+
+
+def test_a_plan_never_takes_what_the_orders_pool_keeps_back(company):
+    """B holds five of WH's ten, of which its pool keeps five. A's plan counts on B to move, which
+    cannot; only A's plan is given up for it, not that of C."""
+    scenes.queue_when_short(company)
+    for place in ("LYON", "PARIS", "RIGA", "WH"):
+        scenes.take_away(company, "TEE", place)
+    pool = StockPool.objects.create(code="b2b", name="B2B")
+    PoolLocation.objects.bulk_create(
+        PoolLocation(pool=pool, location=one, buffer=5) for one in company.locations.values()
+    )
+    company.web.pool = pool
+    company.web.save()
+    a = company.place(("TEE", 5))
+    scenes.bring(company, "TEE", "WH", 15)
+    scenes.bring(company, "MUG", "LYON", 15)
+    b = company.place(("TEE", 5))
+    assert claimed(b) == {"WH": 5}
+    scenes.take_away(company, "TEE", "WH", leave=5)
+    c = company.place(("MUG", 1))
+    lyon, paris, wh = (company.locations[code].pk for code in ("LYON", "PARIS", "WH"))
+    plans = {
+        order.pk: {order.lines.get().pk: {place: units}}
+        for order, place, units in ((a, wh, 5), (b, paris, 5), (c, lyon, 1))
+    }
+    assert len(many(a, b, c, plans=plans).decided) == 3
+    assert waiting(a)
+    assert places(b) == {("allocated", "WH"): 5}
+    assert places(c) == {("allocated", "LYON"): 1}
+    assert Decision.objects.get(order=c).inputs["given"] == [[c.lines.get().pk, lyon, 1]]
+    assert scenes.stock(company, "TEE", "WH").free == 5
+    scenes.check()
 
 
 def test_two_workers_with_the_same_orders_decide_each_once(live_company):
