@@ -99,7 +99,7 @@ def test_after_as_many_refusals_as_the_rules_allow_a_person_decides(company, ord
     decision = refuse(order, "LYON")
     assert decision.outcome == "unfillable"
     assert {row[:2] for row in waiting(order)} == {
-        ("unfillable", "refused 1 times: a person decides")
+        ("unfillable", "refused once: a person decides")
     }
     assert not claimed(order)
 
