@@ -98,9 +98,7 @@ def test_after_as_many_refusals_as_the_rules_allow_a_person_decides(company, ord
     change_rule_sets(max_attempts=1)
     decision = refuse(order, "LYON")
     assert decision.outcome == "unfillable"
-    assert {row[:2] for row in waiting(order)} == {
-        ("unfillable", "refused once: a person decides")
-    }
+    assert {row[:2] for row in waiting(order)} == {("unfillable", "refused once: a person decides")}
     assert not claimed(order)
 
 
