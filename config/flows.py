@@ -8,8 +8,9 @@ TOPICS: dict[str, Topic] = {
     "route": Topic("routing.decide.handle_route"),  # order: give queued slices a stock point
     "shortage": Topic("routing.decide.handle_shortage"),  # stock row: claims exceed what is there
     "run": Topic(  # run: many orders, batch after batch; one turn may take its whole lease
-        "routing.runs.runner.handle", external=True, lease_seconds=150, max_attempts=5
+        "routing.runs.runner.handle", external=True, lease_seconds=150, max_attempts=5, at_once=1
     ),
+    "rules": Topic("routing.rules.handle_activated"),  # rule set: look again at what had no rule
     "closed": Topic("routing.closing.handle_closed"),  # stock point: route its orders elsewhere
     "stock_rules": Topic("inventory.stock_rules.handle", external=True, lease_seconds=180),
     "supply": Topic("orders.backorders.handle"),  # supply: its promises and what comes fit again

@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection, transaction
+from django.db.models import F
+from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -32,6 +35,9 @@ class Topic:
     handler: dotted path of `handle(row)`. A local handler runs inside the transaction that marks
     the row done. An external one runs outside any transaction (it talks to the world, with the row
     id as its stable key) and may return a callable that is run in the transaction of the done mark.
+
+    at_once: rows that a worker takes at once and works on one after the other; 1 where a row takes
+    so long that another worker had better have the next.
     """
 
     handler: str
@@ -39,6 +45,7 @@ class Topic:
     queue: str = "work"
     lease_seconds: int = 30
     max_attempts: int = 10
+    at_once: int = 10
 
 
 class LeaseLost(Exception):
@@ -124,15 +131,24 @@ def claim(topic: str, *, limit: int) -> list[OutboxRow]:
     return list(OutboxRow.objects.filter(id__in=ids, lease_token=token).order_by("id"))
 
 
-def drain(topic: str, *, seconds: float = 5.0, batch: int = 10) -> int:
-    """Work on due rows of a topic until none is left or the time is over; returns rows done."""
+def drain(topic: str, *, seconds: float = 5.0, batch: int | None = None) -> int:
+    """Work on due rows of a topic until none is left or the time is over; returns rows done.
+
+    `batch`: rows that are taken at once, as many as the topic says for None. Those that its time
+    does not reach go back as they were. Raises SoftTimeLimitExceeded when the task's own time is
+    over, so that whoever runs the task ends it.
+    """
     stop = time.monotonic() + seconds
     done = 0
     while time.monotonic() < stop:
-        rows = claim(topic, limit=batch)
+        rows = claim(topic, limit=batch or _topics[topic].at_once)
         if not rows:
             return done
-        done += sum(work(row) for row in rows)
+        try:
+            while rows and time.monotonic() < stop:
+                done += work(rows.pop(0))
+        finally:
+            _give_back(rows)
     return done
 
 
@@ -154,6 +170,11 @@ def work(row: OutboxRow) -> bool:
     except Later as reason:
         _postpone(row, reason)
         return False
+    except SoftTimeLimitExceeded as error:
+        if not connection.in_atomic_block:  # the statement that it cut short may still go on there
+            connection.close()
+        _fail(row, f"{type(error).__name__}: it took longer than a task may", topic)
+        raise
     except Exception as error:
         log.exception("work %s %s failed (attempt %s)", row.topic, row.pk, row.attempts)
         _fail(row, f"{type(error).__name__}: {error}", topic)
@@ -211,6 +232,14 @@ def _postpone(row: OutboxRow, reason: Later) -> None:
         next_at=later,
         attempts=max(row.attempts - 1, 0),
     )
+
+
+def _give_back(rows: Sequence[OutboxRow]) -> None:
+    """Rows that were claimed and not begun: due as before, and the attempt does not count."""
+    if rows:
+        OutboxRow.objects.filter(
+            pk__in=[row.pk for row in rows], lease_token=rows[0].lease_token, done_at=None
+        ).update(lease_token=None, next_at=timezone.now(), attempts=Greatest(F("attempts") - 1, 0))
 
 
 def due() -> dict[str, int]:

@@ -159,6 +159,7 @@ def _page(
             row.order_id, holds.SHIP, slices=[line.allocation_id for line in card.lines]
         ),
         "parcels": row.parcels.order_by("id"),
+        "instead": _instead(row),
         "gone": not card.lines and row.state not in ("done", "refused", "canceled"),
         "refusable": row.state in work.REFUSABLE, "token": secrets.token_urlsafe(16),
         "may_pick_all": request.user.has_perm(PICK_WITHOUT_SCAN),  # type: ignore[union-attr]
@@ -169,6 +170,17 @@ def _page(
     }  # fmt: skip
     template = "store/work.html" if request.htmx else "store/order.html"  # type: ignore[attr-defined]
     return render(request, template, context, status=status)
+
+
+def _instead(row: FulfillmentOrder) -> FulfillmentOrder | None:
+    """The work that the stock point was asked for in place of one that was taken away."""
+    if row.state != FulfillmentOrder.State.CANCELED:
+        return None
+    rows = FulfillmentOrder.objects.filter(
+        order=row.order_id, location=row.location_id, group=row.group_id, pk__gt=row.pk,
+        state__in=FulfillmentOrder.OPEN,
+    )  # fmt: skip
+    return rows.order_by("pk").first()
 
 
 @never_cache

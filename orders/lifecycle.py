@@ -86,7 +86,7 @@ def move_slices(slices: Sequence[Allocation], to: str, **changes: Any) -> None:
 _ALLOCATE = """
 UPDATE orders_allocation a
    SET state = 'allocated', queue = '', queue_reason = '', next_action_at = NULL, cancel_at = NULL,
-       attempt = a.attempt + 1, since = %(now)s, location_id = w.location_id,
+       since = %(now)s, location_id = w.location_id,
        reservation_id = coalesce(w.reservation_id, a.reservation_id)
   FROM unnest((SELECT %(id)s::bigint[]), (SELECT %(location)s::bigint[]),
               (SELECT %(reservation)s::bigint[])) AS w(id, location_id, reservation_id)

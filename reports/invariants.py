@@ -248,7 +248,11 @@ SELECT 'capacity', l.id, given.orders FROM inventory_location l
         WHERE f.location_id = l.id AND f.day = d.day AND (c.shared OR f.delivery = m.delivery)
           AND EXISTS (SELECT 1 FROM orders_allocation a WHERE a.id = ANY(f.slices)
                        AND a.location_id = f.location_id
-                       AND a.state NOT IN ('queued', 'canceled'))) AS given
+                       AND a.state NOT IN ('queued', 'canceled')
+                       AND NOT EXISTS (  -- given there once more, it is one parcel
+                           SELECT 1 FROM routing_offer n
+                            WHERE n.order_id = f.order_id AND n.location_id = f.location_id
+                              AND n.id > f.id AND a.id = ANY(n.slices) OFFSET 0))) AS given
  WHERE given.orders > c.orders AND given.orders > given.most_orders
     OR given.units > c.units AND given.units > given.most_units""",
     "I14 future stock is promised and received once, and what left on a transfer is there": """

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import F
 from django.utils import timezone
 from psycopg.types.json import Jsonb
 
@@ -143,7 +142,6 @@ def give(
     lifecycle.move_slices(waiting, S.QUEUED, queue=Queue.ROUTING, queue_reason="")
     lifecycle.move_slices(
         pieces, S.ALLOCATED, queue="", queue_reason="", next_action_at=None, location_id=location,
-        attempt=F("attempt") + int(instead_of is None),
         reservation_id=lifecycle.per_slice(pieces, [got[piece.pk] for piece in pieces]),
     )  # fmt: skip
     events.record(
@@ -157,7 +155,7 @@ def _check(order: Order, pieces: Sequence[Allocation], location: int, *, now: da
     if held := holds.blocking(order.pk, holds.ROUTE, slices=[piece.pk for piece in pieces]):
         raise CannotGive(f"{order} is on hold: {held[0].reason}")
     if any(piece.attempt >= MOST_ATTEMPTS for piece in pieces):
-        raise CannotGive(f"{order} was offered {MOST_ATTEMPTS} times: cancel it, or change it")
+        raise CannotGive(f"{order} was refused {MOST_ATTEMPTS} times: cancel it, or change it")
     for place in places(order, pieces, now=now, only=location):
         if place.why_not:
             raise CannotGive(f"{place.name} {place.why_not}")

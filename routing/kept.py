@@ -37,6 +37,14 @@ class Judged:
         return Outcome.PARTIAL if self.left else Outcome.ROUTED
 
 
+# The slices are at their stock points by then. What an older offer had brought to the same place is
+# counted with the new one.
+_NOT_GIVEN_HERE = """
+AND NOT EXISTS (SELECT 1 FROM offered o
+                 WHERE o.order_id = f.order_id AND o.location_id = f.location_id
+                   AND a.id = ANY(o.slices::bigint[]))
+"""
+
 # What a day has taken is counted after its stock points were locked (claims.lock_capacity), so
 # this statement sees all that another worker gave out before. Offers of one batch are counted
 # together: all of them are within the limits, or none is written.
@@ -79,7 +87,7 @@ WITH fresh AS (
      GROUP BY location_id, day, shared, CASE WHEN shared THEN '' ELSE delivery END
 ), full_ AS (
     SELECT c.location_id
-      FROM wanted c CROSS JOIN {capacity.LOAD} AS load
+      FROM wanted c CROSS JOIN {capacity.load(given_anew=_NOT_GIVEN_HERE)} AS load
      WHERE load.orders + c.more_orders > c.orders OR load.units + c.more > c.units
 ), offer AS (
     INSERT INTO routing_offer (order_id, decision_id, location_id, day, slices, lines, units,

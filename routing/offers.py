@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Case, Value, When
 from django.utils import timezone
 
 from orders import events, lifecycle
@@ -33,14 +34,20 @@ class Gone(Exception):
 
 
 # Stock points with a system of their own are asked for work, they do not look for it here.
+# What the slices were offered as before they came back is over.
 _OPEN = """
+WITH g AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(%s::json) AS g(
+        order_id bigint, decision_id bigint, slices bigint[], places bigint[], most int,
+        at timestamptz, until timestamptz)
+), over_ AS (
+    UPDATE routing_openoffer o SET state = 'missed', ended_at = g.at
+      FROM g WHERE o.order_id = g.order_id AND o.state = 'open' AND o.slices && g.slices
+)
 INSERT INTO routing_openoffer (order_id, decision_id, location_id, slices, state, offered_at,
                                expires_at)
 SELECT g.order_id, g.decision_id, p.id, g.slices, 'open', g.at, g.until
-  FROM json_to_recordset(%s::json) AS g(order_id bigint, decision_id bigint, slices bigint[],
-                                        places bigint[], most int, at timestamptz,
-                                        until timestamptz)
- CROSS JOIN LATERAL (
+  FROM g CROSS JOIN LATERAL (
     SELECT l.id, k.n FROM unnest(g.places) WITH ORDINALITY AS k(id, n)
       JOIN inventory_location l ON l.id = k.id AND l.active AND l.online AND l.wms_url = ''
      ORDER BY k.n LIMIT g.most) AS p
@@ -120,10 +127,16 @@ def _sentence(offer: OpenOffer) -> str:
 
 
 def _live(offer: OpenOffer) -> list[Allocation]:
-    """The slices that may be taken; none when somebody has any of them in hand."""
+    """The slices that may be taken; none when somebody has any of them in hand.
+
+    None either when they were given to anybody since: that is offered by itself.
+    """
     if offer.state != State.OPEN:
         return []
     if offer.expires_at is not None and offer.expires_at <= timezone.now():
+        return []
+    offers = Offer.objects.filter(order=offer.order, slices__overlap=offer.slices)
+    if offers.filter(decision_id__gt=offer.decision_id).exists():
         return []
     given = Offer.objects.filter(decision=offer.decision).values_list("location_id", flat=True)
     left = Allocation.objects.filter(order=offer.order, pk__in=offer.slices)
@@ -145,22 +158,40 @@ def _end(offer: OpenOffer, state: str) -> None:
         raise Gone(offer)
 
 
-def end(order: Order, pieces: Sequence[Allocation]) -> None:
-    """Slices of a locked order were taken on, or away: who had not taken them has missed them."""
+def end(order: Order, pieces: Sequence[Allocation], *, now: datetime | None = None) -> None:
+    """Slices of a locked order were taken on, or away: who had not taken them has missed them.
+
+    Where the time to do so is over `now`, it ran out.
+    """
+    now = now or timezone.now()
     OpenOffer.objects.filter(
         order=order, state=State.OPEN, slices__overlap=[piece.pk for piece in pieces]
-    ).update(state=State.MISSED, ended_at=timezone.now())
+    ).update(
+        ended_at=now,
+        state=Case(
+            When(expires_at__lte=now, then=Value(State.EXPIRED)), default=Value(State.MISSED)
+        ),
+    )  # fmt: skip
 
 
+# Whoever changes offers otherwise has their order locked; those are left to the next sweep.
 _SWEEP = """
+WITH over_ AS (
+    SELECT o.id FROM routing_openoffer o
+     WHERE o.state = 'open'
+       AND (o.expires_at <= %(now)s
+            OR NOT EXISTS (SELECT 1 FROM orders_allocation a JOIN routing_offer f
+                               ON f.decision_id = o.decision_id AND f.location_id = a.location_id
+                            WHERE a.id = ANY(o.slices) AND a.state = 'allocated')
+            OR EXISTS (SELECT 1 FROM routing_offer n
+                        WHERE n.order_id = o.order_id AND n.decision_id > o.decision_id
+                          AND n.slices && o.slices OFFSET 0))
+     ORDER BY o.id FOR NO KEY UPDATE OF o SKIP LOCKED
+)
 UPDATE routing_openoffer o
    SET state = CASE WHEN o.expires_at <= %(now)s THEN 'expired' ELSE 'missed' END,
        ended_at = %(now)s
- WHERE o.state = 'open'
-   AND (o.expires_at <= %(now)s
-        OR NOT EXISTS (SELECT 1 FROM orders_allocation a JOIN routing_offer f
-                           ON f.decision_id = o.decision_id AND f.location_id = a.location_id
-                        WHERE a.id = ANY(o.slices) AND a.state = 'allocated'))
+  FROM over_ WHERE o.id = over_.id
 """
 
 

@@ -28,10 +28,10 @@ def reroute(
 ) -> Decision | None:  # fmt: skip
     """A stock point refuses slices of one order (locked, in a transaction): find them another.
 
-    It is not asked again for their lines while its refusal holds; what the reason says is not
-    there is blocked. `along` was not refused but leaves with them. A pick-up is not sent
-    elsewhere: its customer decides. Returns the new decision, None when there is none (pick-up,
-    hold, or others were faster, then a worker tries again at once). Raises
+    At least one. It is not asked again for their lines while its refusal holds; what the reason
+    says is not there is blocked. `along` was not refused but leaves with them. A pick-up is not
+    sent elsewhere: its customer decides. Returns the new decision, None when there is none
+    (pick-up, hold, or others were faster, then a worker tries again at once). Raises
     RefusalReason.DoesNotExist.
     """
     why = RefusalReason.objects.get(code=reason)
@@ -87,7 +87,9 @@ def _write_refusals(
         for piece in slices
     )  # fmt: skip
     words = f"refused by {place.name}: {why.name}"
-    lifecycle.move_slices(slices, S.QUEUED, queue=Queue.ROUTING, queue_reason=words)
+    lifecycle.move_slices(
+        slices, S.QUEUED, queue=Queue.ROUTING, queue_reason=words, attempt=F("attempt") + 1
+    )
     events.record(
         order.pk, "allocation.refused", actor=actor, location=place.code, reason=why.code,
         words=why.name, slices=[piece.pk for piece in slices],

@@ -7,8 +7,10 @@ from django.db import connection, transaction
 from django.db.models import F, Max, QuerySet
 from django.utils import timezone
 
-from config import status
+from config import outbox, status
+from config.models import OutboxRow
 from inventory.models import Location
+from orders import lifecycle
 from orders.models import Allocation
 from routing.models import Rule, RuleSet
 
@@ -20,6 +22,7 @@ MOVES: dict[str, frozenset[str]] = {
 }
 NO_RULES = "no rule set"  # how the queue's reason begins for orders that nothing covers
 NO_RULE = "no rule"  # and for these and those that no rule of their set is for
+AT_ONCE = 500  # orders that waited for a rule set, locked together
 
 # Of several active rule sets for a channel one decides: its own before those for every channel,
 # then the one activated last (routing/snapshot.py reads them so).
@@ -51,14 +54,14 @@ class NotReady(Exception):
 def activate(*, rule_set_id: int) -> RuleSet:
     """Let a draft decide from now on; the version of that name that did is archived.
 
-    Orders that waited because no rule covered them are looked at with the next retry. Of two
-    names for one channel the one activated last decides. Raises IllegalMove for what is no draft,
-    NotReady for a draft without rules or with a fallback that is closed.
+    Orders that waited because no rule covered them are looked at with the next retry, which is
+    work of its own: their slices may be in somebody's hands at this moment. Of two names for one
+    channel the one activated last decides. Raises IllegalMove for what is no draft, NotReady for a
+    draft without rules or with a fallback that is closed.
     """
     with transaction.atomic():
         name = RuleSet.objects.values_list("name", flat=True).get(pk=rule_set_id)
-        versions = RuleSet.objects.select_for_update().filter(name=name).order_by("pk")
-        by_id = {version.pk: version for version in versions}
+        by_id = {version.pk: version for version in _locked_versions(name)}
         chosen = by_id.pop(rule_set_id)
         if chosen.state == S.DRAFT:
             _check_ready(chosen)
@@ -67,8 +70,13 @@ def activate(*, rule_set_id: int) -> RuleSet:
                     status.move(other, S.ARCHIVED, allowed=MOVES)
         now = timezone.now()
         status.move(chosen, S.ACTIVE, allowed=MOVES, activated_at=now)
-        without_rule().update(next_action_at=now)
+        outbox.put(topic="rules", subject=chosen.pk, cause="activated")
     return chosen
+
+
+def _locked_versions(name: str) -> QuerySet[RuleSet]:
+    """Locked as decisions allow that name them meanwhile: their foreign keys only share the key."""
+    return RuleSet.objects.select_for_update(no_key=True).filter(name=name).order_by("pk")
 
 
 def _check_ready(draft: RuleSet) -> None:
@@ -86,8 +94,7 @@ def new_version(*, rule_set_id: int) -> RuleSet:
     """A draft with everything of this version, under the next number of its name."""
     with transaction.atomic():
         old = RuleSet.objects.get(pk=rule_set_id)
-        versions = RuleSet.objects.select_for_update().filter(name=old.name).order_by("pk")
-        newest = max(version.version for version in versions)
+        newest = max(version.version for version in _locked_versions(old.name))
         values = {
             field.attname: getattr(old, field.attname)
             for field in RuleSet._meta.concrete_fields
@@ -105,6 +112,21 @@ def deciding() -> dict[int, int]:
     with connection.cursor() as cursor:
         cursor.execute(_DECIDING)
         return dict(cursor.fetchall())
+
+
+def handle_activated(row: OutboxRow) -> None:
+    """Work of the topic "rules": what waits because no rule was for it is due now.
+
+    500 orders, then work of its own for the rest. Orders are locked as whoever routes them locks
+    them: one that is decided by the old rules at this moment would put its slices off again.
+    """
+    waiting = without_rule().filter(order_id__gt=row.payload.get("after", 0)).order_by("order_id")
+    orders = list(waiting.values_list("order_id", flat=True).distinct()[:AT_ONCE])
+    lifecycle.lock_many(orders)
+    without_rule().filter(order_id__in=orders).update(next_action_at=timezone.now())
+    if len(orders) == AT_ONCE:
+        outbox.put(topic="rules", subject=row.subject, cause=f"after:{orders[-1]}",
+                   payload={"after": orders[-1]})  # fmt: skip
 
 
 def without_rule() -> QuerySet[Allocation]:

@@ -25,7 +25,7 @@ OTHER = "other"
 # kind: (words, how the reason of the queue reads); the first that fits. A reason is a sentence for
 # people: who words a new one adds it here, or it is listed under "other".
 KINDS: dict[str, tuple[str, str]] = {
-    "person": ("offered often enough", r"a person decides"),
+    "person": ("refused often enough", r"a person decides"),
     "no_rule": ("no rule", r"^no rule|^the rules cannot be used"),
     "supply": ("supply fell short", r"fewer than were promised"),
     "together": ("not together", r"leave together|leaves together"),
@@ -72,7 +72,7 @@ def counts() -> dict[str, int]:
 
 
 def route_now(slices: Sequence[int], *, by: str) -> int:
-    """Ring for the routing of their orders, as often as they were offered; how many orders."""
+    """Ring for the routing of their orders, as often as they were refused; how many orders."""
     orders = _orders(slices)
     cause = f"manual:{timezone.now().isoformat()}:{by}"[:100]
     outbox.put_many(("route", order, cause, {"event": "manual"}) for order in orders)
@@ -81,6 +81,12 @@ def route_now(slices: Sequence[int], *, by: str) -> int:
 
 def assign(slices: Sequence[int], *, owner: int | None) -> int:
     """Say who looks after them; how many slices."""
+    with transaction.atomic():
+        lifecycle.lock_many(_orders(slices))
+        return _assign(slices, owner)
+
+
+def _assign(slices: Sequence[int], owner: int | None) -> int:
     return Allocation.objects.filter(UNFILLABLE, pk__in=slices).update(owner=owner)
 
 

@@ -46,8 +46,8 @@ class UnfillableRow(serializers.ModelSerializer):
     reason = serializers.CharField(source="queue_reason")
     owner = serializers.CharField(source="owner.username", default=None, allow_null=True)
     age_seconds = serializers.SerializerMethodField()
-    offers = serializers.IntegerField(
-        source="attempt", help_text="how often stock points were asked"
+    refusals = serializers.IntegerField(
+        source="attempt", help_text="how often stock points refused, or did not answer in time"
     )
     next_action = serializers.SerializerMethodField()
     next_action_at = serializers.SerializerMethodField()
@@ -55,7 +55,7 @@ class UnfillableRow(serializers.ModelSerializer):
     class Meta:
         model = UnfillableSlice
         fields = ["id", "order", "channel", "line", "sku", "name", "quantity", "kind", "reason",
-                  "owner", "since", "age_seconds", "offers", "next_action", "next_action_at",
+                  "owner", "since", "age_seconds", "refusals", "next_action", "next_action_at",
                   "cancel_at"]  # fmt: skip
 
     def get_age_seconds(self, piece: UnfillableSlice) -> int:

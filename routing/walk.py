@@ -170,12 +170,18 @@ def _ask(
         if plan is not None and (found := _follow(inputs, plan, shot.world.coming)) is not None:
             return answer(*found, rule)
         decision = inputs.route()
-        if rule["in_time"] and rule["relax_days"] and not decision.plan.parcels:
-            inputs = shot.inputs(waiting, rule, relaxed=True)
-            decision = inputs.route()
+        if rule["in_time"] and rule["relax_days"] and decision.plan.unfilled:
+            late = shot.inputs(waiting, rule, relaxed=True)
+            relaxed = late.route()
+            if _sent(relaxed.plan) > _sent(decision.plan):
+                inputs, decision = late, relaxed
     except (engine.BadInput, engine.BadTariff) as error:
         return not_asked(waiting, f"the rules cannot be used: {error}", rule=rule)
     return answer(inputs, decision, rule)
+
+
+def _sent(plan: engine.Plan) -> int:
+    return sum(units for parcel in plan.parcels for _, units in parcel.lines)
 
 
 def _follow(

@@ -111,7 +111,7 @@ def senders(rule: Rule, named: Places) -> str:
 
 
 def _relaxed(days: int) -> str:
-    return f" (if nobody is, up to {_count(days, 'day')} late)" if days else ""
+    return f" (if not all can be, up to {_count(days, 'day')} late)" if days else ""
 
 
 def choice(rule: Rule) -> str:

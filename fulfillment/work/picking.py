@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from config.status import IllegalMove, MovedMeanwhile
 from fulfillment.models import FulfillmentLine
-from fulfillment.work.task import MOVES, REFUSABLE, F, Outcome, S, Task, lock_task
+from fulfillment.work.task import MOVES, REFUSABLE, F, Outcome, S, TakenAway, Task, lock_task
 from inventory import ledger
 from orders import cancellation, lifecycle
 from orders.models import Allocation
@@ -42,11 +42,13 @@ class UnknownLine(Exception):
 
 
 def accept(*, fulfillment_order_id: int, actor: str) -> Outcome:
-    """The stock point takes the work. Raises TakenAway."""
+    """The stock point takes the work. Raises TakenAway, also while it is being asked anew."""
     with transaction.atomic():
         task = lock_task(fulfillment_order_id)
         if task.reached(F.ACCEPTED):
             return Outcome(task.row, changed=False)
+        if task.leaves_together and task.is_given_anew:
+            raise TakenAway(task.row)
         task.move(F.ACCEPTED, slices=S.ACCEPTED, assigned_to=actor)
         if task.row.offered_to > 1:
             offers.end(task.order, task.slices)
@@ -82,11 +84,11 @@ def refuse(
         slices = _give_up(task, keep)
         if not slices:
             return Outcome(task.row, changed=False)
-        along = _leave_with(task, slices)
         units = sum(piece.quantity for piece in slices)
         task.record("fulfillment.refused", actor=actor, units=units, reason=reason, words=why.name)
-        slices, along = _end_asked(task, slices, actor=actor), _end_asked(task, along, actor=actor)
-        if slices or along:
+        slices = _end_asked(task, slices, actor=actor)
+        if slices:
+            along = _end_asked(task, _leave_with(task, slices), actor=actor)
             refusals.reroute(slices=slices, along=along, reason=reason, note=note, actor=actor)
         if not task.lines:
             task.move(F.REFUSED, slices=S.QUEUED, ended_at=timezone.now())

@@ -14,7 +14,7 @@ from django.utils import timezone
 from config.models import OutboxRow
 from fulfillment.models import FulfillmentLine, FulfillmentOrder
 from fulfillment.work.picking import finish_picking
-from fulfillment.work.task import F, S, Task, is_ours
+from fulfillment.work.task import F, S, Task, is_given_anew, is_ours
 from inventory import hours, places
 from inventory.models import Location
 from orders import cancellation, events, holds, lifecycle
@@ -42,9 +42,10 @@ def sync(*, order_id: int) -> None:
             .order_by("fulfillment_order_id", "id")
         )
         _end_unasked(order, lines)
-        _withdraw(order, lines)
+        given = _given(order)
+        _withdraw(order, lines, given)
         asked = [line.allocation_id for line in lines if line.open]
-        _request(order, asked)
+        _request(order, asked, given)
 
 
 def _end_unasked(order: Order, lines: Sequence[FulfillmentLine]) -> None:
@@ -57,7 +58,7 @@ def _end_unasked(order: Order, lines: Sequence[FulfillmentLine]) -> None:
 # --- asking --------------------------------------------------------------------------------------
 
 
-def _request(order: Order, asked: Sequence[int]) -> None:
+def _request(order: Order, asked: Sequence[int], given: Mapping[int, Offer]) -> None:
     slices = list(
         order.allocations.filter(state=S.ALLOCATED)
         .exclude(pk__in=asked)
@@ -68,7 +69,6 @@ def _request(order: Order, asked: Sequence[int]) -> None:
         return
     slices.sort(key=lambda piece: (*_parcel_of(piece), piece.pk))
     groups = [(key, list(group)) for key, group in groupby(slices, _parcel_of)]
-    given = _given(order)
     special = places.special_days([location for (location, _), _ in groups])
     now = timezone.now()
     rows = FulfillmentOrder.objects.bulk_create(
@@ -181,9 +181,20 @@ def _hours(location: Location, special: Sequence[hours.SpecialDay]) -> hours.Hou
 # --- taking back ---------------------------------------------------------------------------------
 
 
-def _withdraw(order: Order, lines: Sequence[FulfillmentLine]) -> None:
-    """Close lines whose slices are no longer the stock point's; `lines` know it afterwards."""
-    gone = [line for line in lines if not is_ours(line, line.fulfillment_order)]
+def _withdraw(
+    order: Order, lines: Sequence[FulfillmentLine], given: Mapping[int, Offer]
+) -> None:  # fmt: skip
+    """Close lines whose slices are no longer the stock point's; `lines` know it afterwards.
+
+    Slices that it was given once more are asked for by new work: the old one knows nothing of what
+    leaves with them now, nor until when it is to be accepted.
+    """
+    newest = {piece: offer.decision_id for piece, offer in given.items()}
+    gone = [
+        line for line in lines
+        if not is_ours(line, line.fulfillment_order)
+        or is_given_anew(line, line.fulfillment_order, newest)
+    ]  # fmt: skip
     _shrink([line for line in lines if line not in gone])
     if not gone:
         return

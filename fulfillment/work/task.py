@@ -1,5 +1,6 @@
 """One locked fulfillment order: where it may go next, and the slices that go with it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ from config import status
 from fulfillment.models import FulfillmentLine, FulfillmentOrder, Parcel
 from orders import events, lifecycle
 from orders.models import Allocation, Order
+from routing.models import Offer
 
 F = FulfillmentOrder.State
 S = Allocation.State
@@ -61,6 +63,17 @@ class Task:
         """Whether every wanted unit was picked."""
         return all(line.picked == line.quantity for line in self.lines)
 
+    @property
+    def leaves_together(self) -> bool:
+        """Whether units of it must leave in one parcel."""
+        return self.order.ship_together or any(line.allocation.line.together for line in self.lines)
+
+    @property
+    def is_given_anew(self) -> bool:
+        """Whether a later decision gave any of it to this stock point once more: sync() asks."""
+        given = newest_decisions(self.order)
+        return any(is_given_anew(line, self.row, given) for line in self.lines)
+
     def reached(self, state: str) -> bool:
         """Whether the work is there already. Raises TakenAway when it is nobody's here."""
         ended = self.row.state in (F.REFUSED, F.CANCELED)
@@ -112,3 +125,22 @@ def is_ours(line: FulfillmentLine, row: FulfillmentOrder) -> bool:
     """Whether the slice still is work of this stock point (it may be canceled or moved away)."""
     piece = line.allocation
     return piece.location_id == row.location_id and piece.state not in (S.QUEUED, S.CANCELED)
+
+
+def newest_decisions(order: Order) -> dict[int, int]:
+    """Slice id -> the decision that gave it to a stock point last."""
+    rows = Offer.objects.filter(order=order).order_by("id").values_list("slices", "decision_id")
+    return {piece: decision for slices, decision in rows for piece in slices}
+
+
+def is_given_anew(
+    line: FulfillmentLine, row: FulfillmentOrder, given: Mapping[int, int]
+) -> bool:  # fmt: skip
+    """Whether the slice came back and was given to the same stock point, by a later decision.
+
+    Then it is asked for anew, with what else that decision gives it. What was taken on since, by
+    its people or its WMS, stays as it is.
+    """
+    piece = line.allocation
+    waits = piece.state == S.ALLOCATED and not piece.handed_over
+    return waits and row.decision_id is not None and given.get(piece.pk, 0) > row.decision_id

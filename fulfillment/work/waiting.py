@@ -47,6 +47,8 @@ def take_back(fulfillment_order_id: int, *, now: datetime) -> bool:
         until = task.row.accept_by if task.row.state == F.NEW else None
         if until is None or until > now or any(piece.handed_over for piece in task.slices):
             return False
+        if task.row.offered_to > 1:
+            offers.end(task.order, task.slices, now=now)
         if task.slices:
             refusals.reroute(slices=task.slices, reason=reasons.TIMEOUT, actor=ACTOR)
         sync(order_id=task.order.pk)

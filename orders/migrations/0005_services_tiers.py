@@ -39,4 +39,9 @@ class Migration(migrations.Migration):
             name='cancel_at',
             field=models.DateTimeField(blank=True, help_text='still unfillable then, it is canceled', null=True),
         ),
+        migrations.AlterField(
+            model_name='allocation',
+            name='attempt',
+            field=models.PositiveSmallIntegerField(default=0, help_text='how often it was refused'),
+        ),
     ]

@@ -57,7 +57,7 @@ class Allocation(models.Model):
         on_delete=models.DO_NOTHING,
         related_name="allocation",
     )
-    attempt = models.PositiveSmallIntegerField(default=0, help_text="how often it was offered")
+    attempt = models.PositiveSmallIntegerField(default=0, help_text="how often it was refused")
     handed_over = models.BooleanField(
         default=False,
         db_default=False,

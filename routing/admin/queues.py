@@ -168,7 +168,7 @@ DEEDS = {
 class UnfillableAdmin(ReadOnlyAdmin):
     """Units that wait for stock or a person, the longest wait first."""
 
-    list_display = ("order_", "what", "why", "owner_", "age", "next_look", "offers", "value")
+    list_display = ("order_", "what", "why", "owner_", "age", "next_look", "refused", "value")
     list_display_links = ("what",)
     list_filter = (KindFilter, OwnerFilter, AgeFilter)
     list_select_related = ("order", "line", "owner")
@@ -181,7 +181,7 @@ class UnfillableAdmin(ReadOnlyAdmin):
         "ship_from", "route_one", "assign_one",
         {"title": "More", "icon": "more_horiz", "items": ["wait_for", "note_one", "cancel_one"]},
     )  # fmt: skip
-    fields = ("order_", "item", "why", "owner_", "age", "next_look", "offers", "value", "places_")
+    fields = ("order_", "item", "why", "owner_", "age", "next_look", "refused", "value", "places_")
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[UnfillableSlice]:
@@ -240,8 +240,8 @@ class UnfillableAdmin(ReadOnlyAdmin):
         look = "a person decides" if person else f"looked at again {moment(piece.next_action_at)}"
         return look if piece.cancel_at is None else f"{look}; canceled {moment(piece.cancel_at)}"
 
-    @display(description="offers", ordering="attempt")
-    def offers(self, piece: UnfillableSlice) -> int:
+    @display(description="refused", ordering="attempt")
+    def refused(self, piece: UnfillableSlice) -> int:
         return piece.attempt
 
     @display(description="value")

@@ -212,7 +212,7 @@ class RuleForm(forms.ModelForm):
     )
     in_time = forms.BooleanField(required=False, label="Only who keeps the promise",
                                  help_text="who would be late is out")  # fmt: skip
-    relax_days = _whole("If nobody is, days late at most", "0: the rule does not fit then",
+    relax_days = _whole("If not all can be, days late at most", "0: the rest does not go then",
                         max_value=365)  # fmt: skip
 
     choose = forms.ChoiceField(

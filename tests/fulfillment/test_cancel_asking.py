@@ -9,11 +9,11 @@ from config import outbox
 from fulfillment import work
 from fulfillment.models import FulfillmentOrder
 from inventory import ledger
-from inventory.models import PoolLocation
+from inventory.models import Location, PoolLocation
 from orders import cancellation, stages
 from orders.models import Allocation
 from tests.fulfillment import stage
-from tests.fulfillment.stage import drain, kinds, states, stock
+from tests.fulfillment.stage import asked, drain, kinds, states, stock
 from tests.races.crowd import at_once
 from tests.routing import scenes
 
@@ -229,3 +229,17 @@ def test_who_may_not_cancel_anyway_is_not_offered_it(taken, client, company):
     piece = Allocation.objects.filter(order=taken.order).first()
     client.post(url, {"action": "cancel_anyway", "_selected_action": [piece.pk]})
     assert states(taken.order) == {"allocated": 3}
+
+
+def test_refusing_exactly_what_it_was_asked_to_cancel_ends_that_and_keeps_the_rest(company, wms):
+    Location.objects.filter(code="WH").update(wms_url=wms.url)
+    row = asked(company, ("TEE", 2), ("MUG", 1), at="WH", ship_together=True)
+    outbox.drain("wms")
+    cancel_tees(row, units=2)
+    assert to_cancel(row) == {"TEE": 2}
+    tees = row.lines.get(allocation__line__sku="TEE")
+    work.refuse(fulfillment_order_id=row.pk, reason="too_busy", actor="WH", keep={tees.pk: 0})
+    assert states(row.order) == {"canceled": 2, "allocated": 1}
+    assert not to_cancel(row)
+    row.refresh_from_db()
+    assert row.state == "new"

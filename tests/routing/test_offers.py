@@ -135,7 +135,7 @@ def test_the_next_best_may_take_what_nobody_has_accepted(company):
     decision = Decision.objects.latest("pk")
     assert (decision.cause, decision.rule_id) == ("claimed", Rule.objects.get().pk)
     assert "open to 3 stock points" in decision.sentence
-    assert order.allocations.get().attempt == 1
+    assert order.allocations.get().attempt == 0  # it was given, never refused
     with pytest.raises(work.TakenAway):
         work.accept(fulfillment_order_id=row.pk, actor="lea")
     sound()

@@ -8,10 +8,13 @@ from django.db import connection, transaction
 from config import outbox
 from config.models import OutboxRow
 from inventory import places as stock_points
+from inventory.models import Location
 from orders import cancellation
-from routing import decide, rules
-from routing.models import Decision, Offer, RuleSet
-from tests.races.crowd import at_once
+from orders.models import OrderLine
+from routing import carry, claims, decide, kept, queues, rules
+from routing.models import Decision, Offer, Refusal, RuleSet
+from tests.cast import change_rules
+from tests.races.crowd import at_once, deadlocks
 from tests.routing import scenes
 from tests.routing.scenes import claimed, places, route
 from tests.routing.test_decide import limit
@@ -63,7 +66,7 @@ def test_the_last_units_of_the_best_place_go_to_as_many_orders_as_there_are_unit
 
 def test_orders_that_change_places_do_not_lock_each_other_out(live_company):
     """Half of them move from the store to the warehouse while the others move back."""
-    deadlocks = _deadlocks()
+    before = deadlocks()
     there = [live_company.place(("TEE", 1), ("MUG", 1)) for _ in range(4)]
     scenes.prefer_central()
     for order in there:
@@ -79,15 +82,9 @@ def test_orders_that_change_places_do_not_lock_each_other_out(live_company):
         *[lambda order=order: refuse(order) for order in there],
         *[lambda order=order: route(order) for order in back],
     )
-    assert _deadlocks() == deadlocks
+    assert deadlocks() == before
     assert all(sum(claimed(order).values()) == 2 for order in [*there, *back])
     scenes.check()
-
-
-def _deadlocks() -> int:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
-        return cursor.fetchone()[0]
 
 
 def test_a_cancellation_and_a_worker_leave_either_order_whole(live_company):
@@ -139,3 +136,94 @@ def test_of_two_versions_activated_at_once_one_decides_in_the_end(live_company):
     states = list(RuleSet.objects.order_by("pk").values_list("state", flat=True))
     assert states[0] == "archived"
     assert sorted(states[1:]) == ["active", "archived"]
+
+
+def test_a_rule_set_is_activated_while_a_worker_decides_about_who_waits_for_it(
+    live_company, monkeypatch
+):
+    change_rules(min_total=1000)
+    order = live_company.place(("TEE", 1))
+    route(order)
+    assert order.allocations.get().queue_reason.startswith("no rule")
+    draft = rules.new_version(rule_set_id=live_company.rules.pk)
+    draft.rules.update(min_total=None)
+    keeps, keep, check = threading.Event(), kept.keep, rules._check_ready
+
+    def slow_keep(*args, **kwargs):
+        keeps.set()  # the old rules decided; the slices and the version are locked
+        checked.wait(5)
+        return keep(*args, **kwargs)
+
+    checked = threading.Event()
+
+    def slow_check(chosen):
+        keeps.wait(5)
+        checked.set()
+        return check(chosen)
+
+    monkeypatch.setattr(kept, "keep", slow_keep)
+    monkeypatch.setattr(rules, "_check_ready", slow_check)
+    before = deadlocks()
+    answers = at_once(
+        lambda: route(order, cause="retried"), lambda: rules.activate(rule_set_id=draft.pk)
+    )
+    assert [type(answer).__name__ for answer in answers] == ["Decision", "RuleSet"]
+    assert deadlocks() == before
+    scenes.work("rules")
+    queues.retry_due()
+    scenes.work("route")
+    assert places(order) == {("allocated", "LYON"): 1}
+
+
+def refused(company, order, **places_by_sku):
+    for sku, codes in places_by_sku.items():
+        piece = order.allocations.get(line__sku=sku)
+        for code in codes:
+            Refusal.objects.create(
+                line_id=piece.line_id, allocation=piece, quantity=1, reason="x", actor="test",
+                location=company.locations[code],
+            )  # fmt: skip
+
+
+def test_an_order_of_several_parts_waits_for_nobody_who_waits_for_it(live_company, monkeypatch):
+    """Its first part has stock in hand when its second asks for the day of WH; another order has
+    that day and asks for the stock."""
+    company = live_company
+    for code in company.locations:
+        limit(company, code, 50)
+    Location.objects.filter(code="RIGA").update(can_ship=False)
+    boxes, other = company.place(("TEE", 1), ("MUG", 1)), company.place(("TEE", 1))
+    for n, line in enumerate(boxes.lines.order_by("id")):
+        OrderLine.objects.filter(pk=line.pk).update(together=f"box{n}")
+    refused(company, boxes, TEE=("LYON", "WH"), MUG=("LYON", "PARIS"))
+    refused(company, other, TEE=("LYON", "PARIS"))
+    first_done, has_day = threading.Event(), threading.Event()
+    carry_out, lock_capacity = carry.carry_out, claims.lock_capacity
+
+    def slow(cases, **kwargs):
+        found = carry_out(cases, **kwargs)
+        if cases[0].order_id == boxes.pk and not first_done.is_set():
+            first_done.set()
+            has_day.wait(3)
+        return found
+
+    def lock(wanted):
+        is_other = threading.current_thread().name == "other"
+        if is_other:
+            first_done.wait(3)
+        lock_capacity(wanted)
+        if is_other:
+            has_day.set()
+
+    def route_other():
+        threading.current_thread().name = "other"
+        return route(other)
+
+    monkeypatch.setattr(carry, "carry_out", slow)
+    monkeypatch.setattr(claims, "lock_capacity", lock)
+    before = deadlocks()
+    at_once(lambda: route(boxes), route_other)
+    assert deadlocks() == before
+    assert places(boxes) == {("allocated", "PARIS"): 1, ("allocated", "WH"): 1}
+    assert places(other) == {("allocated", "WH"): 1}
+    scenes.check()

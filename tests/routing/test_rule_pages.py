@@ -8,6 +8,7 @@ from django.utils import timezone
 from inventory.models import Location
 from routing import rules
 from routing.models import Rule, RuleSet
+from tests.routing import scenes
 from tests.routing.scenes import route
 
 
@@ -267,6 +268,7 @@ def test_orders_that_no_rule_is_for_are_listed_and_retried_when_one_is(console, 
     assert "<strong>Web shop</strong> has no active rule set" in page
     draft = rules.new_version(rule_set_id=company.rules.pk)
     console.post(reverse("admin:routing_ruleset_activate", args=[draft.pk]))
+    scenes.work("rules")
     assert order.allocations.get().next_action_at <= timezone.now()
     route(order)
     assert console.get("/admin/routing/ruleset/").context["uncovered"] == 0

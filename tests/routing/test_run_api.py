@@ -164,7 +164,7 @@ def test_the_queue_says_why_how_long_whose_and_what_comes_next(call, company, st
     assert 7200 <= first["age_seconds"] < 7260
     assert first["next_action"] == "retry"
     assert first["next_action_at"] is not None
-    assert (last["kind"], last["offers"]) == ("refused", 2)
+    assert (last["kind"], last["refusals"]) == ("refused", 2)
     (only,) = call("GET", f"{QUEUE}?kind=refused").json()["results"]
     assert only == last | {"age_seconds": only["age_seconds"]}
     assert problems(call("GET", f"{QUEUE}?kind=gone")) == (400, {"/kind": "invalid_choice"})

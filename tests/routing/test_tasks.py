@@ -114,6 +114,7 @@ def test_a_new_rule_set_frees_the_orders_that_waited_for_one(company):
     route(order)
     draft = rules.new_version(rule_set_id=company.rules.pk)
     rules.activate(rule_set_id=draft.pk)
+    scenes.work("rules")
     queues.retry_due()
     scenes.work("route")
     assert places(order) == {("allocated", "LYON"): 1}

@@ -51,6 +51,23 @@ def test_a_rule_that_never_splits_sends_all_of_it_from_one_place_or_nothing(comp
     assert route(company.place(("TEE", 5))).outcome == "routed"
 
 
+def test_what_cannot_be_in_time_goes_some_days_late_beside_what_can(company):
+    for place in ("PARIS", "WH"):
+        scenes.take_away(company, "TEE", place)
+    scenes.take_away(company, "TEE", "LYON", leave=1)  # from there it is a day, from Riga four
+    change_rules(in_time=True)
+    strict, kind = company.place(("TEE", 3)), company.place(("TEE", 2))
+    for order in (strict, kind):
+        order.promised_at = timezone.now() + timedelta(days=2)
+        order.save()
+    assert route(strict).outcome == "partial"
+    change_rules(relax_days=1)
+    assert route(kind).outcome == "unfillable"
+    change_rules(relax_days=7)
+    route(strict, cause="manual")
+    assert places(strict) == {("allocated", "LYON"): 1, ("allocated", "RIGA"): 2}
+
+
 def test_no_part_of_a_split_is_worth_less_than_the_rule_says(company):
     change_rules(min_part_value=100, split_penalty=0)
     scenes.take_away(company, "BAG", "PARIS")
