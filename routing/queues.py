@@ -76,21 +76,12 @@ _MAY_SERVE = """
                           ELSE g.pickup_location_id END THEN l.can_pickup
          ELSE coalesce(g.delivery, o.delivery) <> 'pickup' AND l.can_ship END
 """
-# Hopeful is a due slice that has a claim still (its place may be able again), or whose product is
-# free in its channel's pool at a place no refusal keeps it from (any more); who was offered as
-# often as the rules allow waits for a person. Slices are only taken that no routing holds at the
-# moment.
-_RETRY = f"""
-WITH due AS (
-    SELECT a.id, a.order_id, a.line_id, a.attempt, a.since, a.reservation_id
-      FROM orders_allocation a
-     WHERE a.state = 'queued' AND a.queue = 'unfillable' AND a.next_action_at <= %(now)s
-     ORDER BY a.next_action_at, a.id LIMIT %(limit)s
-       FOR NO KEY UPDATE OF a SKIP LOCKED
-), hopeful AS (
-    SELECT DISTINCT d.order_id
-      FROM due d
-      JOIN orders_order o ON o.id = d.order_id
+# Whether routing an unfillable slice (alias d) may come to something; parameter: now. It has a
+# claim still (its place may be able again), or its product is free in its channel's pool at a place
+# no refusal keeps it from (any more); who was offered as often as the rules allow waits for a
+# person. Looked up for one slice at a time.
+HOPE = f"""EXISTS (
+    SELECT 1 FROM orders_order o
       JOIN orders_saleschannel c ON c.id = o.channel_id
       JOIN orders_orderline n ON n.id = d.line_id
       LEFT JOIN orders_deliverygroup g ON g.id = n.group_id
@@ -102,7 +93,7 @@ WITH due AS (
            AND (x.id IS NOT NULL OR NOT EXISTS (
                 SELECT 1 FROM routing_ruleset_channels y WHERE y.ruleset_id = r.id))
          ORDER BY x.id IS NULL, r.activated_at DESC, r.id DESC LIMIT 1) r ON true
-     WHERE d.attempt < coalesce(r.max_attempts, d.attempt + 1)
+     WHERE o.id = d.order_id AND d.attempt < coalesce(r.max_attempts, d.attempt + 1)
        AND (d.reservation_id IS NOT NULL OR EXISTS (
             SELECT 1 FROM inventory_stock s
               JOIN inventory_poollocation m
@@ -114,6 +105,18 @@ WITH due AS (
                AND NOT EXISTS (SELECT 1 FROM routing_refusal f
                                 WHERE f.line_id = d.line_id AND f.location_id = s.location_id
                                   AND (f.excluded_until IS NULL OR f.excluded_until > %(now)s))))
+    OFFSET 0)
+"""
+# Of the due slices, only those are taken that no routing holds at the moment.
+_RETRY = f"""
+WITH due AS (
+    SELECT a.id, a.order_id, a.line_id, a.attempt, a.since, a.reservation_id
+      FROM orders_allocation a
+     WHERE a.state = 'queued' AND a.queue = 'unfillable' AND a.next_action_at <= %(now)s
+     ORDER BY a.next_action_at, a.id LIMIT %(limit)s
+       FOR NO KEY UPDATE OF a SKIP LOCKED
+), hopeful AS (
+    SELECT DISTINCT d.order_id FROM due d WHERE {HOPE}
 ), pushed AS (
     UPDATE orders_allocation a
        SET next_action_at = %(now)s

@@ -18,7 +18,7 @@ from config.payload import Items, Strict
 from config.status import IllegalMove, MovedMeanwhile
 from orders.models import SalesChannel
 from orders.payload import Flag
-from routing.models import Run, RunPlan
+from routing.models import Run, RunPlan, Sort
 from routing.runs import control, figures, scope
 
 SCOPE = "routing"
@@ -53,10 +53,10 @@ class RunRow(serializers.ModelSerializer):
 
     class Meta:
         model = Run
-        fields = ["id", "plan", "cause", "created_by", "state", "channels", "joint", "created_at",
-                  "started_at", "ended_at", "duration_seconds", "orders", "done", "decided",
-                  "routed", "partial", "unfillable", "skipped", "parcels", "cost", "single_cost",
-                  "gain", "gap", "kg_co2", "error"]  # fmt: skip
+        fields = ["id", "plan", "cause", "created_by", "state", "channels", "joint", "sort",
+                  "created_at", "started_at", "ended_at", "duration_seconds", "orders", "done",
+                  "decided", "routed", "partial", "unfillable", "skipped", "parcels", "cost",
+                  "single_cost", "gain", "gap", "kg_co2", "error"]  # fmt: skip
 
     def get_channels(self, run: Run) -> list[str]:
         codes: dict[int, str] = self.context["codes"]
@@ -134,7 +134,7 @@ class RunPayload(Strict):
     """Which orders, and how: those of a plan as it says, or those of some channels or of all."""
 
     plan = serializers.CharField(
-        max_length=60, required=False, help_text="its name; channels and joint are the plan's then"
+        max_length=60, required=False, help_text="its name; the rest is the plan's then"
     )
     channels = Items(
         child=serializers.CharField(max_length=32), required=False, max_length=1000,
@@ -143,6 +143,10 @@ class RunPayload(Strict):
     joint = Flag(
         required=False, help_text="decide them together (default), or first come, first served"
     )
+    sort = serializers.ChoiceField(
+        choices=Sort.choices, required=False,
+        help_text="who is asked first for stock; together, who of the rest (default: oldest)",
+    )  # fmt: skip
 
 
 def _scope(asked: dict[str, Any]) -> dict[str, Any]:
@@ -160,12 +164,13 @@ def _scope(asked: dict[str, Any]) -> dict[str, Any]:
             problems.append(("/plan", "unknown_plan", f"no plan is named {asked['plan']!r}"))
         problems += [
             (f"/{name}", "of_the_plan", "a plan says this itself: leave it out, or the plan")
-            for name in ("channels", "joint") if name in asked
+            for name in ("channels", "joint", "sort") if name in asked
         ]  # fmt: skip
     if problems:
         raise Problems("invalid", problems, status_code=400)
     channels = sorted(set(known.values()))
-    return {"plan": plan, "channels": channels, "joint": asked.get("joint", True)}
+    return {"plan": plan, "channels": channels, "joint": asked.get("joint", True),
+            "sort": asked.get("sort", Sort.OLDEST)}  # fmt: skip
 
 
 # --- doors ---------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from config.console import (
 )
 from config.status import IllegalMove, MovedMeanwhile
 from orders.models import SalesChannel
-from routing.models import Decision, Run, RunPlan
+from routing.models import Decision, Run, RunPlan, Sort
 from routing.runs import control, figures, plans, scope
 
 LEVELS = {
@@ -76,7 +76,7 @@ class RunPlanAdmin(ModelAdmin):
     list_filter = ("active",)
     list_filter_submit = False
     fieldsets = (
-        (None, {"fields": ("name", "channels", "active", "joint")}),
+        (None, {"fields": ("name", "channels", "active", "joint", "sort")}),
         ("Every so many minutes, or as a cron line says",
          {"fields": ("every_minutes", "cron"),
           "description": "In UTC. Every 15 minutes is at 0, 15, 30 and 45 past the hour."}),
@@ -111,7 +111,7 @@ class RunPlanAdmin(ModelAdmin):
 
     @display(description="how", ordering="joint")
     def how(self, plan: RunPlan) -> str:
-        return how(plan.joint)
+        return how(plan)
 
     @display(description="next, UTC")
     def next_(self, plan: RunPlan) -> str:
@@ -149,6 +149,10 @@ class RunForm(forms.Form):
     joint = django_forms.BooleanField(
         required=False, initial=True, label="Optimize them together", help_text=JOINT
     )
+    sort = forms.Choice(
+        choices=Sort.choices, initial=Sort.OLDEST, required=False, label="Order of the orders",
+        help_text="who is asked first for stock and days; together, who is asked first of the rest",
+    )  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -239,7 +243,7 @@ class RunAdmin(ReadOnlyAdmin):
         return render_to_string(
             "routing/run.html",
             {
-                "run": run, "cause": cause(run), "how": how(run.joint), "ahead": ahead,
+                "run": run, "cause": cause(run), "how": how(run), "ahead": ahead,
                 "channels": scope.in_words(run.channels), "tiles": _tiles(run),
                 "gain": figures.gain_words(run), "took": figures.duration_words(run),
                 "left_out": figures.left_out(run),
@@ -259,8 +263,8 @@ class RunAdmin(ReadOnlyAdmin):
     def new_run(self, request: HttpRequest) -> HttpResponse:
         def effect(data: dict) -> HttpResponse:
             run = control.start(
-                channels=[int(pk) for pk in data["channels"]], joint=data["joint"], cause="manual",
-                user=request.user,
+                channels=[int(pk) for pk in data["channels"]], joint=data["joint"],
+                sort=data["sort"] or Sort.OLDEST, cause="manual", user=request.user,
             )  # fmt: skip
             return HttpResponseRedirect(page_of(run))
 
@@ -302,9 +306,12 @@ class RunAdmin(ReadOnlyAdmin):
         )  # fmt: skip
 
 
-def how(joint: bool) -> str:
+def how(run: Run | RunPlan) -> str:
     """How the orders of a run are decided."""
-    return "together" if joint else "first come, first served"
+    by_age = run.sort == Sort.OLDEST
+    if run.joint:
+        return "together" if by_age else f"together, the rest {run.get_sort_display()}"
+    return "first come, first served" if by_age else f"one by one, {run.get_sort_display()}"
 
 
 def cause(run: Run) -> str:

@@ -10,7 +10,7 @@ from routing.models.decisions import (
     UnfillableSlice,
 )
 from routing.models.rules import Rule, RuleSet
-from routing.models.runs import Run, RunPlan
+from routing.models.runs import Run, RunPlan, Sort
 from routing.models.services import EmissionFactor, ServiceEmission, TariffBand
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Run",
     "RunPlan",
     "ServiceEmission",
+    "Sort",
     "TariffBand",
     "UnfillableSlice",
 ]

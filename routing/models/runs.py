@@ -12,6 +12,14 @@ from django.utils import timezone
 from orders.models import SalesChannel
 
 
+class Sort(models.TextChoices):
+    """Which of the orders that wait comes first."""
+
+    OLDEST = "oldest", "oldest first"
+    PROMISE = "promise", "earliest promise first"
+    VALUE = "value", "highest total first"
+
+
 class RunPlan(models.Model):
     """When the orders of some channels, or of all, are routed in runs."""
 
@@ -27,6 +35,10 @@ class RunPlan(models.Model):
     joint = models.BooleanField(
         "optimized together", default=True,
         help_text="scarce stock and full days go where they save most; otherwise first come",
+    )  # fmt: skip
+    sort = models.CharField(
+        "order of the orders", max_length=7, choices=Sort, default=Sort.OLDEST,
+        help_text="who is asked first for stock and days; together, who is asked first of the rest",
     )  # fmt: skip
     active = models.BooleanField(default=True)
     last_started_at = models.DateTimeField(null=True, blank=True)
@@ -60,8 +72,9 @@ class Run(models.Model):
     plan = models.ForeignKey(
         RunPlan, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs"
     )
-    cause = models.CharField(max_length=60, help_text="timetable, manual, new stock")
+    cause = models.CharField(max_length=60, help_text="timetable, manual, by key and its name")
     joint = models.BooleanField("optimized together", default=True)
+    sort = models.CharField("order of the orders", max_length=7, choices=Sort, default=Sort.OLDEST)
     state = models.CharField(max_length=8, choices=State, default=State.WAITING)
     channels = ArrayField(
         models.BigIntegerField(), default=list, blank=True, help_text="its scope; empty: all"
@@ -72,7 +85,12 @@ class Run(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
-    cursor = models.BigIntegerField(default=0, help_text="orders up to this id were looked at")
+    cursor = models.BigIntegerField(
+        default=0, help_text="the order up to which, in its sort, all were looked at"
+    )
+    position = models.FloatField(
+        null=True, blank=True, help_text="of that order, what it is sorted by"
+    )
     total = models.PositiveIntegerField(default=0, help_text="orders it began with")
     done = models.PositiveIntegerField(default=0)
     routed = models.PositiveIntegerField(default=0)

@@ -9,8 +9,8 @@ from django.utils import timezone
 from config import outbox
 from config.models import OutboxRow
 from config.status import move
-from routing.models import Run, RunPlan
-from routing.runs import scope
+from routing.models import Run, RunPlan, Sort
+from routing.runs import counting, scope
 
 TOPIC = "run"
 S = Run.State
@@ -29,20 +29,20 @@ class AlreadyOpen(Exception):
 
 
 def start(
-    *, plan: RunPlan | None = None, channels: Sequence[int] = (), joint: bool = True, cause: str,
-    user: Any = None,
+    *, plan: RunPlan | None = None, channels: Sequence[int] = (), joint: bool = True,
+    sort: str = Sort.OLDEST, cause: str, user: Any = None,
 ) -> Run:  # fmt: skip
     """Begin a run of a plan, or of some channels (none: all). Raises AlreadyOpen."""
     now = timezone.now()
     if plan is not None:
         channels = list(plan.channels.values_list("pk", flat=True))
-        joint = plan.joint
+        joint, sort = plan.joint, plan.sort
     try:
         with transaction.atomic():
             _in_turn()
             run = Run.objects.create(
-                plan=plan, cause=cause, joint=joint, channels=sorted(channels), created_by=user,
-                created_at=now,
+                plan=plan, cause=cause, joint=joint, sort=sort, channels=sorted(channels),
+                created_by=user, created_at=now,
             )  # fmt: skip
             if plan is not None:
                 RunPlan.objects.filter(pk=plan.pk).update(last_started_at=now)
@@ -64,7 +64,7 @@ def begin(run: Run) -> Run | None:
             return ahead
         first = run.started_at is None
         run.started_at = run.started_at or timezone.now()
-        total = len(scope.next_orders(run, limit=None)) if first else run.total
+        total = len(scope.next_orders(run, limit=None).orders) if first else run.total
         move(run, S.RUNNING, allowed=MOVES, started_at=run.started_at, total=total, error="")
     return None
 
@@ -73,6 +73,7 @@ def stop(run: Run) -> None:
     """End it after the batch it is at; what it has routed stays. Raises IllegalMove or
     MovedMeanwhile."""
     move(run, S.STOPPED, allowed=MOVES, ended_at=timezone.now())
+    counting.recount(run)
 
 
 def resume(run: Run) -> None:
@@ -89,6 +90,7 @@ def resume(run: Run) -> None:
 def fail(run: Run, words: str) -> None:
     """End it and say why; a person may take it up again. Raises IllegalMove or MovedMeanwhile."""
     move(run, S.FAILED, allowed=MOVES, ended_at=timezone.now(), error=words[:MAX_ERROR])
+    counting.recount(run)
 
 
 def fail_abandoned() -> int:

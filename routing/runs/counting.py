@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Greatest
 
 from routing.models import Run
-from routing.runs.joint import Plans
+from routing.runs.scope import Group
+
+if TYPE_CHECKING:  # a web process, which stops runs, loads no solver
+    from routing.runs.joint import Plans
 
 _FIGURES = """
 SELECT count(DISTINCT d.order_id), count(*) FILTER (WHERE d.outcome = 'routed'),
@@ -26,7 +29,9 @@ _OF_SOME = f"""
  CROSS JOIN LATERAL (
     SELECT * FROM routing_decision n WHERE n.order_id = o.id AND n.run_id = %(run)s OFFSET 0) d
 """
-WATCHED = ("state", "total", "done", "skipped", "cursor", "cost", "single_cost", "gap")
+WATCHED = (
+    "state", "total", "done", "skipped", "cursor", "position", "cost", "single_cost", "gap",
+)  # fmt: skip
 _PLACES = """
 SELECT d.order_id, array_agg(f.location_id)
   FROM unnest(%(orders)s::bigint[]) AS o(id)
@@ -56,8 +61,12 @@ def _read(sql: str, run: Run, orders: Sequence[int] = ()) -> Figures:
         return Figures(*cursor.fetchone())
 
 
-def add(run: Run, orders: Sequence[int], plans: Plans) -> None:
-    """Count what was decided about these orders, and see whether the run was stopped."""
+def add(run: Run, orders: Sequence[int], plans: "Plans") -> None:
+    """Count what was decided about these orders, and see whether the run was stopped.
+
+    An order that comes again in a later turn is counted again, and so may be what was decided while
+    somebody stopped the run: whoever ends a run counts anew.
+    """
     new = _read(_OF_SOME, run, orders)
     changes = {name: F(name) + value for name, value in new._asdict().items() if name != "orders"}
     changes["done"] = F("done") + new.orders
@@ -65,6 +74,8 @@ def add(run: Run, orders: Sequence[int], plans: Plans) -> None:
         changes |= plans.figures(run, _places(run, orders), cost=new.cost)
     Run.objects.filter(pk=run.pk).update(**changes)
     run.refresh_from_db(fields=WATCHED)
+    if run.state != Run.State.RUNNING:
+        recount(run)
 
 
 def _places(run: Run, orders: Sequence[int]) -> dict[int, set[int]]:
@@ -74,11 +85,13 @@ def _places(run: Run, orders: Sequence[int]) -> dict[int, set[int]]:
         return {order: set(places) for order, places in cursor.fetchall()}
 
 
-def go_behind(run: Run, orders: Sequence[int]) -> None:
+def go_behind(run: Run, group: Group) -> None:
     """Count the orders that there was nothing to decide about, and go on behind the last one."""
+    orders = group.orders
     skipped = len(orders) - _read(_OF_SOME, run, orders).orders
     Run.objects.filter(pk=run.pk).update(
-        skipped=F("skipped") + skipped, done=F("done") + skipped, cursor=max(orders),
+        skipped=F("skipped") + skipped, done=F("done") + skipped, cursor=orders[-1],
+        position=group.position,
         total=Greatest("total", F("done") + skipped),
     )  # fmt: skip
     run.refresh_from_db(fields=WATCHED)
@@ -86,6 +99,7 @@ def go_behind(run: Run, orders: Sequence[int]) -> None:
 
 def recount(run: Run) -> None:
     """Count all decisions of the run anew."""
+    run.refresh_from_db(fields=WATCHED)
     all_ = _read(_OF_ALL, run)
     changes = all_._asdict()
     changes["done"] = changes.pop("orders") + run.skipped

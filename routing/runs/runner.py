@@ -21,7 +21,7 @@ from orders import lifecycle
 from orders.models import Allocation
 from routing import decide
 from routing.claims import Units
-from routing.models import Run
+from routing.models import Run, Sort
 from routing.queues import MAX_REASON
 from routing.runs import control, counting, joint, scope
 from routing.runs.figures import left_out_words
@@ -41,7 +41,7 @@ def handle(row: OutboxRow) -> outbox.Finish | None:
     run = Run.objects.select_related("plan", "created_by").get(pk=row.subject)
     try:
         return _turn(run, row)
-    except (outbox.Later, outbox.LeaseLost):
+    except (outbox.Later, outbox.LeaseLost, SoftTimeLimitExceeded):
         raise
     except Exception as error:
         words = f"{type(error).__name__}: {error}"[: control.MAX_ERROR]
@@ -66,30 +66,31 @@ def _turn(run: Run, row: OutboxRow) -> outbox.Finish | None:
     if row.attempts > 1:  # somebody died with it, maybe before he counted
         counting.recount(run)
     while run.state == Run.State.RUNNING:
-        orders = scope.next_orders(run, limit=joint.TOGETHER if run.joint else BATCH)
-        if not orders:
+        by_id = not run.joint and run.sort == Sort.OLDEST  # else all that wait are read to sort
+        group = scope.next_orders(run, limit=BATCH if by_id else joint.TOGETHER)
+        if not group.orders:
             counting.recount(run)
             move(run, Run.State.DONE, allowed=control.MOVES, ended_at=timezone.now(), error="")
             return None
-        _group(run, row, orders, until=began + LONGEST_SECONDS)
+        _group(run, row, group, until=began + LONGEST_SECONDS)
         if run.state == Run.State.RUNNING and time.monotonic() > began + TURN_SECONDS:
             return lambda: control.go_on(run, row)
     return None
 
 
-def _group(run: Run, row: OutboxRow, orders: Sequence[int], *, until: float) -> None:
+def _group(run: Run, row: OutboxRow, group: scope.Group, *, until: float) -> None:
     """Route orders that are looked at together, batch by batch, and go on behind them.
 
     Stops in between when the run is stopped or the time is over; what is left comes again.
     """
-    plans = joint.plan(orders) if run.joint else joint.Plans()
-    for batch, given in plans.batches(orders, size=BATCH):
+    plans = joint.plan(group.orders) if run.joint else joint.Plans()
+    for batch, given in plans.batches(group.orders, size=BATCH):
         outbox.renew(row)
         _route(run, batch, given)
         counting.add(run, batch, plans)
         if run.state != Run.State.RUNNING or time.monotonic() > until:
             return
-    counting.go_behind(run, orders)
+    counting.go_behind(run, group)
 
 
 def _route(run: Run, orders: Sequence[int], plans: Mapping[int, Units]) -> None:

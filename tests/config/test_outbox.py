@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from celery.exceptions import SoftTimeLimitExceeded
 from django.core.management import call_command
 from django.db import transaction
 from django.db.models import F
@@ -361,6 +362,22 @@ def test_a_bell_that_a_worker_hears_drains_the_topic(put):
     put()
     tasks.drain("local")
     assert effects() == ["c"]
+
+
+def test_a_worker_whose_time_is_over_gives_back_what_it_has_not_begun(put):
+    first, *others = [put(f"c{n}", topic="world", subject=n) for n in range(3)]
+    problems.append(SoftTimeLimitExceeded())
+    with pytest.raises(SoftTimeLimitExceeded):
+        tasks.drain("world")
+    assert wait_of(first) > 3
+    assert (first.attempts, first.lease_token) == (1, None)
+    assert first.last_error.startswith("SoftTimeLimitExceeded")
+    for row in others:
+        assert wait_of(row) <= 0
+        assert (row.attempts, row.lease_token, row.last_error) == (0, None, "")
+    due()
+    tasks.drain("world")
+    assert heard == ["c0", "c1", "c2"]
 
 
 # --- periodic jobs -------------------------------------------------------------------------------

@@ -5,17 +5,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from celery.exceptions import SoftTimeLimitExceeded
 from django.urls import reverse
 from django.utils import timezone
 
-from config import outbox
+from config import outbox, tasks
 from config.models import JobRun, OutboxRow
 from orders.models import Allocation, Order, SalesChannel
 from routing import decide
 from routing.models import Decision, Offer, Run, RunPlan
-from routing.runs import control, figures, plans, runner, swaps
+from routing.runs import control, counting, figures, joint, plans, runner, swaps
 from routing.tasks import start_runs
-from tests.cast import change_rules, payload
+from tests.cast import change_rule_sets, change_rules, payload
 from tests.routing import scenes
 from tests.routing.scenes import places, waiting
 from tests.routing.test_decide import limit
@@ -191,6 +192,31 @@ def test_a_run_waits_for_one_of_the_same_channels(company):
     assert [state(run)[0] for run in (first, second)] == ["done", "done"]
 
 
+def test_of_runs_that_are_due_at_once_a_worker_takes_one_after_the_other(company, monkeypatch):
+    other = SalesChannel.objects.create(code="b2b", name="B2B", kind="b2b", pool=company.pool)
+    run = run_of(2, company, channels=[company.web.pk])
+    second = control.start(cause="manual", joint=False, channels=[other.pk])
+    real, leases = decide.route_many, []
+
+    def slow(orders, **kwargs):
+        leases.append(OutboxRow.objects.filter(topic="run").exclude(lease_token=None).count())
+        if len(leases) == 1:
+            raise SoftTimeLimitExceeded
+        return real(orders, **kwargs)
+
+    monkeypatch.setattr(decide, "route_many", slow)
+    OutboxRow.objects.filter(topic="run").update(next_at=at("2020-01-01"))
+    with pytest.raises(SoftTimeLimitExceeded):
+        tasks.drain("run")
+    assert (state(run)[0], state(second)[0], leases) == ("running", "waiting", [1])
+    rows = OutboxRow.objects.filter(topic="run").order_by("subject")
+    assert list(rows.values_list("attempts", flat=True)) == [1, 0]
+    rows.update(next_at=at("2020-01-01"))
+    tasks.drain("run")
+    assert (state(run), state(second)) == (("done", 2, 2, 2), ("done", 0, 0, 0))
+    assert leases == [1, 1]
+
+
 def leased(row: OutboxRow) -> OutboxRow:
     OutboxRow.objects.filter(pk=row.pk).update(next_at=at("2020-01-01"))
     (mine,) = [one for one in outbox.claim(row.topic, limit=10) if one.pk == row.pk]
@@ -330,6 +356,78 @@ def test_runs_at_once_do_not_exceed_a_days_capacity(live_company):
     scenes.check()
 
 
+def test_a_run_asks_who_is_promised_first_or_pays_most_and_goes_on_behind_them(
+    company, monkeypatch
+):
+    monkeypatch.setattr(runner, "BATCH", 1)
+    monkeypatch.setattr(runner, "TURN_SECONDS", 0)
+    monkeypatch.setattr(runner.joint, "TOGETHER", 2)  # so each sort has several turns
+    orders = [company.place(("TEE", units)) for units in (1, 3, 2, 1, 3)]
+    asked, now = [], timezone.now()
+    for order, days in zip(orders, (5, None, 2, 2, 9), strict=True):
+        order.promised_at = None if days is None else now + timedelta(days=days)
+        order.save()
+    monkeypatch.setattr(decide, "route_many", lambda ids, **_: asked.extend(ids))
+    for sort, is_joint, sequence in (
+        ("promise", False, (2, 3, 0, 4, 1)), ("value", False, (1, 4, 2, 0, 3)),
+        ("oldest", False, (0, 1, 2, 3, 4)), ("oldest", True, (0, 1, 2, 3, 4)),
+    ):  # fmt: skip
+        asked.clear()
+        run = control.start(cause="manual", joint=is_joint, sort=sort)
+        work(6)
+        assert state(run)[:3] == ("done", 5, 5)
+        if not is_joint:
+            assert asked == [orders[n].pk for n in sequence]
+        assert sorted(asked) == sorted(order.pk for order in orders)
+
+
+def test_a_run_leaves_alone_who_has_no_hope_and_comes_when_there_is_one(company):
+    scenes.queue_when_short(company)
+    change_rule_sets(max_attempts=1)
+    refused, sold_out = company.place(("TEE", 1)), company.place(("SOLD", 1))
+    for order in (refused, sold_out):
+        scenes.route(order)
+    ((_, place),) = places(refused)
+    scenes.refuse(refused, place)
+    assert waiting(refused)[0][1].endswith("a person decides")
+    before = Decision.objects.count()
+    scenes.all_due()
+    assert state(run_now())[:3] == ("done", 0, 0)
+    assert Decision.objects.count() == before
+    scenes.bring(company, "SOLD", "PARIS", 1)
+    assert state(run_now()) == ("done", 1, 1, 1)
+    assert places(sold_out) == {("allocated", "PARIS"): 1}
+
+
+def run_now() -> Run:
+    run = control.start(cause="manual", joint=False)
+    work()
+    return run
+
+
+def test_who_stops_a_run_in_the_middle_finds_each_order_counted_once(company, monkeypatch):
+    monkeypatch.setattr(runner, "BATCH", 2)
+    run, real = run_of(4, company), decide.route_many
+
+    def stops(orders, **kwargs):
+        many = real(orders, **kwargs)
+        control.stop(Run.objects.get(pk=run.pk))  # between a batch and its count
+        return many
+
+    monkeypatch.setattr(decide, "route_many", stops)
+    work()
+    assert state(run) == ("stopped", 4, 2, 2)
+    monkeypatch.undo()
+    orders = list(Decision.objects.filter(run=run).values_list("order", flat=True))
+    control.resume(run)
+    Run.objects.filter(pk=run.pk).update(state="running")
+    counting.add(Run.objects.get(pk=run.pk), orders, joint.Plans())  # as if they came again
+    assert state(run) == ("running", 4, 4, 4)
+    control.stop(run)
+    assert state(run) == ("stopped", 4, 2, 2)
+    assert run.parcels == 2
+
+
 # --- the console ---------------------------------------------------------------------------------
 
 
@@ -340,7 +438,8 @@ def page(console, url: str, data: dict | None = None) -> str:
 
 
 def test_a_plan_is_written_and_run_and_its_figures_open_their_rows(console, company):
-    plan = {"name": "Night", "active": "on", "joint": "on", "channels": [company.web.pk]}
+    plan = {"name": "Night", "active": "on", "joint": "on", "sort": "promise",
+            "channels": [company.web.pk]}  # fmt: skip
     new = reverse("admin:routing_runplan_add")
     assert "Say every how many minutes" in page(console, new, plan)
     assert "The hour may be 0 to 23" in page(console, new, {**plan, "cron": "0 25 * * *"})
