@@ -39,14 +39,25 @@ DONE_AT = """greatest(
         AND NOT (p.tracking_status = 'collected' AND p.destination_id IS NULL)),
     (SELECT max(e.at) FROM orders_orderevent e
       WHERE e.order_id = o.id AND e.kind = 'pickup.ready'))"""
+# Whether the carrier tells of a parcel on its way: of one that nobody follows, nobody knows whether
+# it is late. The moment it left is told by the stock point, a second later at most.
+IS_FOLLOWED = """EXISTS (
+    SELECT 1 FROM fulfillment_parcel p
+     WHERE p.order_id = o.id AND p.delivered_at IS NULL AND p.arrived_at IS NULL
+       AND (p.tracking_status <> 'in_transit'
+            OR p.tracking_at > p.shipped_at + interval '1 second'))"""
 
+# Those promised first, if there are more than are looked at.
 _AT_WORK = """
-    SELECT order_id FROM orders_allocation
-     WHERE state IN ('queued', 'allocated', 'accepted', 'picked', 'packed')
-     UNION
-    SELECT order_id FROM orders_allocation
-     WHERE state = 'shipped' AND since > %(now)s::timestamptz - interval '14 days'
-     LIMIT %(most)s
+    SELECT w.order_id
+      FROM (SELECT order_id FROM orders_allocation
+             WHERE state IN ('queued', 'allocated', 'accepted', 'picked', 'packed')
+             UNION
+            SELECT order_id FROM orders_allocation
+             WHERE state = 'shipped' AND since > %(now)s::timestamptz - interval '14 days') w
+     CROSS JOIN LATERAL (
+            SELECT promised_at FROM orders_order o WHERE o.id = w.order_id OFFSET 0) o
+     ORDER BY o.promised_at, w.order_id LIMIT %(most)s
 """
 _THESE = "SELECT unnest(%(ids)s::bigint[]) AS order_id"
 
@@ -84,6 +95,7 @@ WITH special AS MATERIALIZED ({hours.SPECIAL}), chosen AS MATERIALIZED ({chosen}
       FROM inventory_location l WHERE l.id IN (SELECT location_id FROM part)
 )
 SELECT o.id, o.promised_at, o.placed_at, {IS_MOVED}, CASE WHEN o.state IS NULL THEN {DONE_AT} END,
+       CASE WHEN o.state = 'shipped' THEN {IS_FOLLOWED} ELSE false END,
        o.state, o.queue, o.queue_reason, o.units, o.since, o.speed, o.lat, o.lng, l.*
   FROM part o LEFT JOIN place l ON l.id = o.location_id
  ORDER BY o.id, o.since, l.id, o.state
@@ -102,6 +114,7 @@ class Part:
     speed: str
     at: Point | None
     point: StockPoint | None
+    is_followed: bool  # of what is on its way: its carrier tells of it
 
     @property
     def has_left(self) -> bool:
@@ -194,6 +207,11 @@ class Outlook:
         known = ((part, part.expected(self.now)) for part in self.parts)
         return [(part, day) for part, day in known if day is not None and day > self.promised]
 
+    def overdue(self) -> list[tuple[Part, datetime]]:
+        """What should have arrived by now, and when, but its carrier does not say it has."""
+        known = ((part, part.expected(self.now)) for part in self.parts if part.is_followed)
+        return [(part, day) for part, day in known if day is not None and day < self.now]
+
     def pressing(self) -> list[tuple[Part, datetime]]:
         """What is in time still, but must leave within the hour."""
         if self.promised is None:
@@ -210,7 +228,7 @@ class Outlook:
             late = self.done_at is not None and self.done_at > self.promised
             return LATE if late else MOVED if self.moved else KEPT
         here = any(not part.has_left for part in self.parts)
-        if self.promised < self.now and (here or self.delayed()):
+        if self.promised < self.now and (here or self.delayed() or self.overdue()):
             return LATE
         if self.delayed() or self.pressing() or self.waiting:
             return AT_RISK
@@ -232,7 +250,10 @@ def of(orders: Sequence[int], *, now: datetime | None = None) -> dict[int, Outlo
 
 
 def at_work(*, now: datetime | None = None) -> list[Outlook]:
-    """Of every order with units that have not left, or left within two weeks. One statement."""
+    """Of every order with units that have not left, or left within two weeks, by promise.
+
+    One statement. At most MOST of them, those that were promised first.
+    """
     return list(_read(_AT_WORK, now=now or timezone.now(), most=MOST))
 
 
@@ -241,12 +262,12 @@ def _read(chosen: str, *, now: datetime, **params: Any) -> Iterable[Outlook]:
         cursor.execute(_sql(chosen), {"now": now, "today": now.date(), **params})
         rows = cursor.fetchall()
     for (order, promised, placed, moved, done_at), group in groupby(rows, lambda row: row[:5]):
-        parts = tuple(_part(*row[5:]) for row in group if row[5] is not None)
+        parts = tuple(_part(*row[5:]) for row in group if row[6] is not None)
         yield Outlook(order, promised, placed, moved, done_at, now, parts)
 
 
 def _part(  # noqa: PLR0917  (columns of the statement)
-    state: str, queue: str, reason: str, units: int, since: datetime, speed: str,
+    is_followed: bool, state: str, queue: str, reason: str, units: int, since: datetime, speed: str,
     lat: float | None, lng: float | None, key: int | None, *place: Any,
 ) -> Part:  # fmt: skip
     point = None
@@ -254,7 +275,7 @@ def _part(  # noqa: PLR0917  (columns of the statement)
         named: dict[str, Any] = dict(zip(_PLACE, place, strict=True))
         point = StockPoint(product=0, location=key, free=0, **named)
     at = None if lat is None or lng is None else Point(lat, lng, "exact")
-    return Part(state, queue, reason, units, since, speed, at, point)
+    return Part(state, queue, reason, units, since, speed, at, point, is_followed)
 
 
 _PLACE = ("code", "name", "is_central", "lat", "lng", "timezone", "cutoff", "lead_days", "can_ship",

@@ -8,6 +8,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection
 
 from routing.models import Rule, RuleSet
+from routing.rules import set_of
 
 EXAMPLES = 5
 CONDITIONS = (
@@ -48,7 +49,7 @@ MATCHES = """(
 # The open orders that a rule set would decide about once it is activated, one row each: aliases o
 # and x for MATCHES, and whether units of theirs wait to be routed. What is looked up for an order
 # is looked up for that order alone, so the history behind the open orders costs nothing.
-_OPEN = """
+_OPEN = f"""
     FROM orders_order o
     LEFT JOIN LATERAL (SELECT * FROM orders_ordercontact c WHERE c.order_id = o.id OFFSET 0) x
            ON true
@@ -58,14 +59,7 @@ _OPEN = """
          OFFSET 0) AS waits) w
    WHERE o.state = 'open' AND NOT o.test AND o.channel_id IN (
          SELECT c.id FROM orders_saleschannel c
-          WHERE CASE WHEN EXISTS (SELECT 1 FROM routing_ruleset_channels y
-                                   WHERE y.ruleset_id = %(set)s)
-                THEN EXISTS (SELECT 1 FROM routing_ruleset_channels y
-                              WHERE y.ruleset_id = %(set)s AND y.saleschannel_id = c.id)
-                ELSE NOT EXISTS (SELECT 1 FROM routing_ruleset_channels y
-                                   JOIN routing_ruleset s ON s.id = y.ruleset_id
-                                  WHERE y.saleschannel_id = c.id AND s.state = 'active'
-                                    AND s.name <> %(name)s) END)
+          WHERE {set_of("c.id", trial="%(set)s")} = %(set)s)
 """
 _COUNT = f"""
 WITH matched AS (
@@ -136,7 +130,7 @@ def count(rule: Rule, *, now: datetime) -> Counted:
             _COUNT,
             {
                 "rule": json.dumps(conditions, cls=DjangoJSONEncoder), "now": now,
-                "position": rule.position, "set": rule_set.pk, "name": rule_set.name,
+                "position": rule.position, "set": rule_set.pk,
             },
         )  # fmt: skip
         matching, decided, waiting, examples = cursor.fetchone()
@@ -146,7 +140,7 @@ def count(rule: Rule, *, now: datetime) -> Counted:
 def by_rule(rule_set: RuleSet, *, now: datetime) -> list[Share]:
     """How the rules of a set share out the open orders, by position; orders without one last."""
     with connection.cursor() as cursor:
-        cursor.execute(_BY_RULE, {"now": now, "set": rule_set.pk, "name": rule_set.name})
+        cursor.execute(_BY_RULE, {"now": now, "set": rule_set.pk})
         found = {rule: Share(rule, orders, waiting) for rule, orders, waiting in cursor.fetchall()}
     ids = rule_set.rules.order_by("position").values_list("pk", flat=True)
     shares = [found.get(pk, Share(pk, 0, 0)) for pk in ids]

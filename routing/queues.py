@@ -11,6 +11,7 @@ from config import outbox
 from inventory import ledger
 from orders import lifecycle
 from orders.models import Allocation
+from routing.rules import set_of
 
 FIRST_RETRY, LONGEST_RETRY = timedelta(minutes=5), timedelta(hours=1)
 MAX_REASON = 200
@@ -85,14 +86,7 @@ HOPE = f"""EXISTS (
       JOIN orders_saleschannel c ON c.id = o.channel_id
       JOIN orders_orderline n ON n.id = d.line_id
       LEFT JOIN orders_deliverygroup g ON g.id = n.group_id
-      LEFT JOIN LATERAL (
-        SELECT r.max_attempts FROM routing_ruleset r
-          LEFT JOIN routing_ruleset_channels x
-                 ON x.ruleset_id = r.id AND x.saleschannel_id = c.id
-         WHERE r.state = 'active'
-           AND (x.id IS NOT NULL OR NOT EXISTS (
-                SELECT 1 FROM routing_ruleset_channels y WHERE y.ruleset_id = r.id))
-         ORDER BY x.id IS NULL, r.activated_at DESC, r.id DESC LIMIT 1) r ON true
+      LEFT JOIN routing_ruleset r ON r.id = {set_of("c.id")}
      WHERE o.id = d.order_id AND d.attempt < coalesce(r.max_attempts, d.attempt + 1)
        AND (d.reservation_id IS NOT NULL OR EXISTS (
             SELECT 1 FROM inventory_stock s

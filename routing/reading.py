@@ -19,6 +19,7 @@ from routing import capacity, engine
 from routing.matching import MATCHES
 from routing.parts import Part
 from routing.replay import service
+from routing.rules import set_of
 
 Row = Mapping[str, Any]
 
@@ -34,17 +35,8 @@ WITH ask AS MATERIALIZED (
         (SELECT %(group)s::bigint[]), (SELECT %(box)s::text[]))
       AS a(order_id, channel_id, method, only_id, whole, group_id, box)
 ), channel AS MATERIALIZED (
-    SELECT c.id, c.code, c.pool_id, r.id AS rule_set
+    SELECT c.id, c.code, c.pool_id, {set_of("c.id", trial="%(rule_set)s::bigint")} AS rule_set
       FROM orders_saleschannel c
-      LEFT JOIN LATERAL (
-        SELECT s.id FROM routing_ruleset s
-          LEFT JOIN routing_ruleset_channels y
-                 ON y.ruleset_id = s.id AND y.saleschannel_id = c.id
-         WHERE s.id = %(rule_set)s::bigint
-            OR %(rule_set)s::bigint IS NULL AND s.state = 'active'
-               AND (y.id IS NOT NULL OR NOT EXISTS (
-                    SELECT 1 FROM routing_ruleset_channels z WHERE z.ruleset_id = s.id))
-         ORDER BY y.id IS NULL, s.activated_at DESC, s.id DESC LIMIT 1) r ON true
      WHERE c.id IN (SELECT channel_id FROM ask)
 ), special AS MATERIALIZED ({hours.SPECIAL}), member AS MATERIALIZED (
     SELECT c.id AS channel_id, m.location_id, m.buffer
@@ -206,7 +198,7 @@ class Channel:
 
 
 def read(parts: Sequence[Part], *, now: datetime, rule_set: int | None = None) -> Facts:
-    """Read about parts of different orders. `rule_set`: as if that one decided."""
+    """Read about parts of different orders. `rule_set`: as if that one were activated now."""
     groups = [part.destination.group for part in parts]
     orders = [part.destination.order for part in parts]
     params: dict[str, Any] = {

@@ -24,16 +24,30 @@ NO_RULES = "no rule set"  # how the queue's reason begins for orders that nothin
 NO_RULE = "no rule"  # and for these and those that no rule of their set is for
 AT_ONCE = 500  # orders that waited for a rule set, locked together
 
-# Of several active rule sets for a channel one decides: its own before those for every channel,
-# then the one activated last (routing/snapshot.py reads them so).
-_DECIDING = """
-SELECT DISTINCT ON (c.id) c.id, s.id
-  FROM orders_saleschannel c
-  JOIN routing_ruleset s ON s.state = 'active'
-  LEFT JOIN routing_ruleset_channels m ON m.ruleset_id = s.id AND m.saleschannel_id = c.id
- WHERE m.id IS NOT NULL
-    OR NOT EXISTS (SELECT 1 FROM routing_ruleset_channels n WHERE n.ruleset_id = s.id)
- ORDER BY c.id, m.id IS NULL, s.activated_at DESC, s.id DESC
+
+def set_of(channel: str, *, trial: str = "NULL::bigint") -> str:
+    """SQL of the id of the rule set that decides about a channel's orders; null: none does.
+
+    Of several active ones, its own before those for every channel, then the one activated last.
+    channel: SQL of its id. trial: SQL of the id of a rule set, a draft or any other, that counts
+    as if it were activated now, which takes the place of its other versions.
+    """
+    return f"""(
+        SELECT s.id FROM routing_ruleset s
+          LEFT JOIN routing_ruleset_channels y
+                 ON y.ruleset_id = s.id AND y.saleschannel_id = {channel}
+         WHERE (s.id = {trial} OR s.state = 'active' AND s.name IS DISTINCT FROM (
+                SELECT t.name FROM routing_ruleset t WHERE t.id = {trial}))
+           AND (y.id IS NOT NULL OR NOT EXISTS (
+                SELECT 1 FROM routing_ruleset_channels z WHERE z.ruleset_id = s.id))
+         ORDER BY y.id IS NULL, s.id IS NOT DISTINCT FROM {trial} DESC, s.activated_at DESC,
+                  s.id DESC LIMIT 1)"""
+
+
+_DECIDING = f"SELECT c.id, {set_of('c.id')} FROM orders_saleschannel c"
+_DECIDED_BY = f"""
+SELECT c.id FROM orders_saleschannel c
+ WHERE {set_of("c.id", trial="%(set)s")} = %(set)s
 """
 
 
@@ -108,10 +122,20 @@ def new_version(*, rule_set_id: int) -> RuleSet:
 
 
 def deciding() -> dict[int, int]:
-    """Channel (id) to the rule set (id) that decides about its orders. One statement."""
+    """Channel (id) to the rule set (id) that decides about its orders, where one does.
+
+    One statement.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_DECIDING)
-        return dict(cursor.fetchall())
+        return {channel: chosen for channel, chosen in cursor.fetchall() if chosen is not None}
+
+
+def decided_by(rule_set_id: int) -> set[int]:
+    """Channels (ids) whose orders a rule set would decide about, were it activated now."""
+    with connection.cursor() as cursor:
+        cursor.execute(_DECIDED_BY, {"set": rule_set_id})
+        return {channel for (channel,) in cursor.fetchall()}
 
 
 def handle_activated(row: OutboxRow) -> None:

@@ -145,9 +145,16 @@ def take_many(
 ) -> list[Snapshot]:
     """Read everything about orders, in one statement; they share one World.
 
-    `rule_set`: the id of the rule set that decides, whatever its state; None: each channel's own.
+    `rule_set`: the id of one that counts as if it were activated now, whatever its state.
     """
-    return _snapshots([parts.whole(order) for order in orders], now, rule_set) if orders else []
+    return take_parts([parts.whole(order) for order in orders], now=now, rule_set=rule_set)
+
+
+def take_parts(
+    asked: Sequence[Part], *, now: datetime, rule_set: int | None = None
+) -> list[Snapshot]:
+    """The same about parts, each of another order."""
+    return _snapshots(asked, now, rule_set) if asked else []
 
 
 def _snapshots(asked: Sequence[Part], now: datetime, rule_set: int | None) -> list[Snapshot]:

@@ -1,11 +1,12 @@
 """Try before you switch on: what other rules would do with the orders that wait, or have done with
 those of the last days. Nothing is written: the database itself refuses to.
 
-Live: the waiting orders are decided in the order of their ids, and compete in memory for stock and
-days as they would in a run, once by the rules of today and once by the others, on the same moment.
+Live: the waiting orders, the oldest 2,000, are decided in the order of their ids, and compete in
+memory for stock and days as they would in a run, once by the rules of today and once by the others,
+on the same moment.
 
-Past: kept decisions are made again from their inputs. Each sees the stock that it saw then, so what
-one would have left to another is not in the figures.
+Past: kept decisions, the newest 2,000, are made again from their inputs. Each sees the stock that
+it saw then, so what one would have left to another is not in the figures.
 """
 
 from collections import defaultdict
@@ -14,17 +15,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import zip_longest
 from typing import NamedTuple, cast
 
 from django.db import connection, transaction
 
 from orders.models import Allocation, DeliveryGroup, Order
-from routing import candidates, carry, parts, snapshot
+from routing import candidates, carry, parts, rules, snapshot
 from routing.models import Decision, RuleSet
 from routing.reading import Channel, Row
 from routing.replay import Inputs, Json, whole
 from routing.snapshot import Snapshot, Waiting
 from routing.walk import Verdict, walk
+from routing.world import world_of
 
 AT_ONCE = 50  # orders or decisions; more are a watched job
 MOST = 2_000
@@ -165,19 +168,23 @@ def waiting_orders() -> list[int]:
 
 
 def live(orders: Sequence[int], *, rule_set: int, now: datetime) -> Trial:
-    """What a rule set, a draft or any other, would do now with orders that wait."""
+    """What a rule set, a draft or any other, would do now with orders that wait.
+
+    All of them compete; counted are those of channels that it would decide about.
+    """
     some = sorted(set(orders))[:MOST]
     with reading_only():
         chosen = RuleSet.objects.get(pk=rule_set)
+        about = rules.decided_by(rule_set)
         found = Order.objects.filter(pk__in=some, state=Order.State.OPEN)
         rows = list(found.select_related("channel", "pickup_location").order_by("pk"))
         today = _decided(rows, now=now, rule_set=None)
         other = _decided(rows, now=now, rule_set=rule_set)
     sums = _Sums(TODAY, str(chosen))
     for order in rows:
-        if order.pk in today:
+        if order.pk in today and order.channel_id in about:
             sums.add(order, today[order.pk], other[order.pk])
-    return sums.trial(left_out=len(orders) - len(some))
+    return sums.trial(left_out=len(set(orders)) - len(some))
 
 
 def of_order(order: Order, *, rule_set: int, now: datetime) -> Trial:
@@ -198,26 +205,54 @@ def since(days: int, now: datetime) -> datetime:
 def _decided(orders: Sequence[Order], *, now: datetime, rule_set: int | None) -> dict[int, Answer]:
     """What each order gets, seeing what those before it have left."""
     found = {}
-    for shot in snapshot.take_many(orders, now=now, rule_set=rule_set):
-        if not shot.waiting:
-            continue
+    for shots in _shots(orders, now=now, rule_set=rule_set):
         verdicts = []
-        for part in _parts(shot, rule_set):
-            case = carry.judge(part, "trial")
+        for shot in shots:
+            case = carry.judge(shot, "trial")
             carry.give(case)
             verdicts.append(case.verdict)
-        found[shot.order.pk] = _answer(verdicts)
+        found[shots[0].order.pk] = _answer(verdicts)
     return found
 
 
-def _parts(shot: Snapshot, rule_set: int | None) -> Iterator[Snapshot]:
-    """The parts of an order that are decided by themselves, on the stock that the batch shares."""
-    if parts.is_one(shot.order, shot.waiting):
-        yield shot
-        return
-    for part in parts.of(shot.order, shot.waiting):
-        own = snapshot.take(shot.order, now=shot.now, part=part, rule_set=rule_set)
-        yield replace(own, world=replace(own.world, stock=shot.world.stock))
+def _shots(
+    orders: Sequence[Order], *, now: datetime, rule_set: int | None
+) -> list[list[Snapshot]]:  # fmt: skip
+    """Of each order that waits, its parts that are decided by themselves, on stock and days that
+    all of them share.
+
+    A statement for all orders, and one for the first part of all that have several, the second ...
+    """
+    wholes = snapshot.take_many(orders, now=now, rule_set=rule_set)
+    found = {shot.order.pk: [shot] for shot in wholes if shot.waiting}
+    apart = {
+        pk: parts.of(shot.order, shot.waiting)
+        for pk, (shot,) in found.items() if not parts.is_one(shot.order, shot.waiting)
+    }  # fmt: skip
+    found |= {pk: [] for pk in apart}
+    for some in zip_longest(*apart.values()):
+        asked = [part for part in some if part is not None]
+        for shot in snapshot.take_parts(asked, now=now, rule_set=rule_set):
+            found[shot.order.pk].append(shot)
+    return _in_one_world([*found.values()], now)
+
+
+def _in_one_world(orders: Sequence[Sequence[Snapshot]], now: datetime) -> list[list[Snapshot]]:
+    """The same snapshots, which were read at one moment, seeing one stock and the same days."""
+    worlds = {id(shot.world): shot.world for shots in orders for shot in shots}
+    read = [world.facts for world in worlds.values()]
+    if not read:
+        return []
+    all_ = replace(
+        read[0],
+        stock=[row for facts in read for row in facts.stock],
+        loads=[row for facts in read for row in facts.loads],
+    )  # fmt: skip
+    one = world_of(all_, now)
+    return [
+        [replace(shot, world=replace(shot.world, stock=one.stock, days=one.days)) for shot in shots]
+        for shots in orders
+    ]
 
 
 # --- the past ------------------------------------------------------------------------------------
@@ -273,21 +308,23 @@ def past(
 ) -> Trial:
     """What a rule set would have done with the decisions of the last days, or of one order.
 
-    Left out are decisions that never asked the engine, and orders of several destinations.
+    The newest first. Left out are decisions beyond MOST, those that never asked the engine, and
+    orders of several destinations; not looked at are those of channels that it would not decide
+    about.
     """
     with reading_only():
         sums = _Sums("as decided", str(RuleSet.objects.get(pk=rule_set)))
-        made = Decision.objects.all()
+        made = Decision.objects.filter(order__channel__in=rules.decided_by(rule_set))
         if days is not None:
             made = made.filter(at__gte=since(days, now))
         if order is not None:
             made = made.filter(order=order)
         rows = made.select_related("rule", "base", "order__channel", "order__pickup_location")
-        last, count, left_out = 0, 0, 0
-        while count < MOST and (batch := list(rows.filter(pk__gt=last).order_by("pk")[:BATCH])):
-            last, count = batch[-1].pk, count + len(batch)
+        newest = list(made.order_by("-pk").values_list("pk", flat=True)[:MOST])
+        left_out = made.count() - len(newest)
+        for n in range(0, len(newest), BATCH):
+            batch = list(rows.filter(pk__in=newest[n : n + BATCH]).order_by("-pk"))
             left_out += _redo(batch, sums, rule_set=rule_set, now=now)
-        left_out += made.filter(pk__gt=last).count()
     return sums.trial(left_out=left_out)
 
 

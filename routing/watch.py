@@ -71,17 +71,20 @@ class WatchList:
 
     rows: tuple[Watched, ...]
     counts: Mapping[str, int]
+    is_cut: bool  # there may be more open orders than outlook.MOST: those promised first are here
 
 
 def look(tab: str, *, page: int = 1, now: datetime | None = None) -> WatchList:
     """Orders of a tab, the most urgent first. Two statements, however many orders are open."""
     now = now or timezone.now()
-    by_tab = _by_tab(outlook.at_work(now=now))
+    open_ = outlook.at_work(now=now)
+    by_tab = _by_tab(open_)
     found = sorted(by_tab[tab], key=lambda one: _urgency(one, now))
     shown = found[SHOWN * (page - 1) : SHOWN * page]
     orders = Order.objects.select_related("channel").in_bulk([one.order for one in shown])
     rows = tuple(_watched(orders[one.order], one) for one in shown if one.order in orders)
-    return WatchList(rows, {name: len(found) for name, found in by_tab.items()})
+    counts = {name: len(found) for name, found in by_tab.items()}
+    return WatchList(rows, counts, is_cut=len(open_) == outlook.MOST)
 
 
 def _by_tab(found: Sequence[Outlook]) -> dict[str, list[Outlook]]:
@@ -115,6 +118,10 @@ def _reasons(one: Outlook) -> Iterator[str]:
         yield f"{_units(part)} without a stock point for {timesince(part.since, one.now)}: {why}"
     for part, day in one.delayed():
         yield _delay(part, day, one)
+    for part, day in one.overdue():
+        if not any(part is late for late, _ in one.delayed()):
+            there = date_format(day, "D j M")
+            yield f"{_units(part)} left {_name(part)} to arrive {there}: ask its carrier"
     for part, by in one.pressing():
         if not any(part is late for late, _ in one.delayed()):
             yield f"{_units(part)} must leave {_name(part)} until {_time(by)}, {_now(part)}"
