@@ -3,6 +3,7 @@
 A token holds no secret and nothing personal but a country and a postcode; the shop passes it on.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -112,9 +113,21 @@ def _agreement(
         ("other_delivery", method == (promised.method, promised.location, promised.service),
          f"is for {_how(promised)}, /delivery says otherwise"),
         ("other_goods", units == dict(promised.units), "is for other goods or quantities"),
+        ("several_parcels", _in_one_parcel(promised, order, items),
+         "splits what the order says leaves together (such a cart is asked with ship_together)"),
         ("other_destination", not ships or _same_place(promised, address),
          "is for another country or postcode"),
     ]  # fmt: skip
+
+
+def _in_one_parcel(promised: Promised, order: Mapping[str, Any], items: Sequence[Any]) -> bool:
+    """Whether what leaves together does: the whole order, or lines that share a word."""
+    boxes: dict[str, Counter[str]] = defaultdict(Counter)
+    for item in items:
+        if order.get("ship_together") or item.together:
+            boxes["" if order.get("ship_together") else item.together][item.sku] += item.quantity
+    parcels = [Counter(dict(units)) for _, units in promised.parcels]
+    return all(any(box <= parcel for parcel in parcels) for box in boxes.values())
 
 
 def _how(promised: Promised) -> str:

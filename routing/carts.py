@@ -37,6 +37,7 @@ class Asked:
     at: Point | None
     basket: UUID | None = None
     value: Decimal | None = None
+    ship_together: bool = False  # in one parcel or not at all
 
 
 @dataclass(frozen=True)

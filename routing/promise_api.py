@@ -18,7 +18,7 @@ from orders.api.baskets import BasketPayload, ItemPayload
 from orders.keys import channel_of
 from orders.models import Order, SalesChannel
 from orders.money import is_country
-from orders.payload import Degrees, Money, Text
+from orders.payload import Degrees, Flag, Money, Text
 from routing import promising
 
 MAX_ITEMS = 50
@@ -51,6 +51,10 @@ class CartPayload(Strict):
     currency = serializers.CharField(min_length=3, max_length=3, required=False)
     basket = serializers.UUIDField(
         required=False, allow_null=True, help_text="token of the basket that holds its units"
+    )
+
+    ship_together = Flag(
+        required=False, help_text="as the order will say it: only ways in one parcel are answered"
     )
 
     validate_items = BasketPayload.validate_items
@@ -185,6 +189,7 @@ def _asked(channel: SalesChannel, cart: dict[str, Any]) -> promising.Asked:
         items=tuple((item["sku"], item["quantity"]) for item in cart["items"]),
         country=to["country"], postcode=to["postcode"], region=to["region"],
         at=capture.where(to), basket=cart.get("basket"), value=cart.get("value"),
+        ship_together=cart.get("ship_together", False),
     )  # fmt: skip
 
 

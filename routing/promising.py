@@ -120,7 +120,8 @@ def options(channel: SalesChannel, asked: Asked, *, now: datetime) -> list[Optio
     """Every way the cart can go, per method: shipped by speed, cheapest and greenest; collected in
     the nearest stores that have all of it; sent to the nearest stores.
 
-    An option may lack units: then it says which, and when supply brings them. Raises UnknownGoods.
+    An option may lack units: then it says which, and when supply brings them; not where all of it
+    leaves together. Raises UnknownGoods.
     """
     desk = _Desk(carts.read(channel, asked, now=now), house.known(), learning.refusal_rates())
     found = [*_shipped(desk), *_collected(desk), *_sent_to_stores(desk)]
@@ -283,7 +284,7 @@ class _Way:
         if not services:
             return []
         best = self._best(services)
-        if best is None or not best.parcels:
+        if best is None or not best.parcels or (best.missing and self.is_whole):
             return []
         found = [best]
         if greenest:
@@ -292,6 +293,11 @@ class _Way:
             if better and len(green.missing) <= len(best.missing):
                 found.append(green)
         return found
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it leaves in one parcel or not at all."""
+        return self.desk.cart.asked.ship_together
 
     def _best(self, services: tuple[engine.Service, ...]) -> Option | None:
         """By the first rule that fits; when it leaves something, by those it passes on to."""
@@ -317,6 +323,8 @@ class _Way:
                 policy, economic=0.0, logistical=0.0, retail=0.0, ecological=1.0,
                 co2_price_per_kg=Decimal(1), sort=(),
             )  # fmt: skip
+        if self.is_whole:
+            policy = replace(policy, max_parcels=1, whole=True)
         network = self.desk.network(services, ruled, at=self.at, store=self.store)
         made = engine.route_in(network, self.desk.lines, to, policy).plan
         known = {service.key: service for service in services}

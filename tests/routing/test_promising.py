@@ -17,7 +17,7 @@ from routing.models import Rule, ServiceEmission, TariffBand
 from tests.cast import payload, rules_open
 from tests.orders.door import problem, read, rows, send
 from tests.orders.supply import backordering, supply
-from tests.routing.scenes import prefer_central, take_away
+from tests.routing.scenes import bring, prefer_central, take_away
 
 URL = "/api/v1/promises"
 LYON = {"country": "FR", "postcode": "69001", "city": "Lyon"}
@@ -266,6 +266,32 @@ def test_the_same_order_again_is_the_same_though_its_token_is_old(client, compan
         again = send(client, company, data)
     assert (first.status_code, again.status_code) == (201, 200)
     assert again.json() == first.json()
+
+
+def test_what_leaves_together_is_promised_and_taken_in_one_parcel(client, company):
+    for place in ("LYON", "WH", "RIGA"):
+        take_away(company, "TEE", place)  # PARIS has the last of them
+    take_away(company, "MUG", "PARIS")
+    goods = [("TEE", 1), ("MUG", 1)]
+    split = only(options(client, company, *goods), method="ship", service="standard",
+                 plan="cheapest")  # fmt: skip
+    assert len(split["parcels"]) == 2
+    whole = options(client, company, *goods, ship_together=True)
+    assert not [option for option in whole if option["method"] == "ship"]
+    boxed = order(*goods, token=split["token"])
+    for line in boxed["line_items"]:
+        line["together"] = "box"
+    for data in (order(*goods, token=split["token"], ship_together=True), boxed):
+        body = problem(send(client, company, data), 400, "invalid", "/promise/token")
+        assert body["errors"][0]["code"] == "several_parcels"
+    bring(company, "MUG", "PARIS", 1)
+    one = only(options(client, company, *goods, ship_together=True), method="ship",
+               service="standard", plan="cheapest")  # fmt: skip
+    assert [place for place, _ in sources(one)] == ["PARIS"]
+    data = order(*goods, token=one["token"], ship_together=True)
+    assert send(client, company, data).status_code == 201
+    apart = order(*goods, token=split["token"])
+    assert send(client, company, apart).status_code == 201
 
 
 @pytest.mark.parametrize(
