@@ -198,7 +198,7 @@ def cards(rule_set: RuleSet) -> list[dict[str, Any]]:
 
 
 def rivals(rule_set: RuleSet) -> list[str]:
-    """What is to be known where another active rule set names the same channels, or all of them."""
+    """What is to be known of other active sets for the same channels, or all; and of currencies."""
     own = list(rule_set.channels.all())
     others = RuleSet.objects.filter(state="active").exclude(name=rule_set.name)
     sentences = []
@@ -215,7 +215,19 @@ def rivals(rule_set: RuleSet) -> list[str]:
             sentences.append(f"{other} decides for {names}, this one for the others.")
         elif not theirs:
             sentences.append(f"{other} is for every channel; for its own this one decides.")
-    return sentences
+    return [*sentences, *_currencies(rule_set)]
+
+
+def _currencies(rule_set: RuleSet) -> list[str]:
+    """That a total of 100 is not the same money in every channel of it."""
+    if not rule_set.rules.exclude(min_total=None, max_total=None).exists():
+        return []
+    channels = SalesChannel.objects.filter(pk__in=rules.decided_by(rule_set.pk), active=True)
+    found = sorted(set(channels.values_list("currency", flat=True)))
+    if len(found) < 2:
+        return []
+    return [f"Its channels sell in {', '.join(found)}: a total in a rule is meant in each order's"
+            " own. Make a rule set per currency where that matters."]  # fmt: skip
 
 
 def _shares(rule_set: RuleSet) -> list[dict[str, Any]]:

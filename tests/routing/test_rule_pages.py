@@ -6,6 +6,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from inventory.models import Location
+from orders.models import SalesChannel
 from routing import rules
 from routing.models import Rule, RuleSet
 from tests.routing import scenes
@@ -155,6 +156,17 @@ def test_activation_shows_the_open_orders_by_rule_and_the_rival(console, company
     ]  # fmt: skip
     console.post(url)
     assert RuleSet.objects.get(pk=draft.pk).state == "active"
+
+
+def test_totals_that_mean_other_money_elsewhere_are_said_before(console, company):
+    SalesChannel.objects.create(
+        code="uk", name="UK", kind="web", pool=company.pool, currency="GBP"
+    )  # fmt: skip
+    draft = rules.new_version(rule_set_id=company.rules.pk)
+    url = reverse("admin:routing_ruleset_activate", args=[draft.pk])
+    assert "sell in" not in console.get(url).content.decode()
+    draft.rules.update(min_total=100)
+    assert "Its channels sell in EUR, GBP" in console.get(url).content.decode()
 
 
 def test_a_draft_without_rules_is_not_activated(console):
