@@ -102,8 +102,16 @@ WITH ask AS MATERIALIZED (
     SELECT q.order_id, array_agg(r.id ORDER BY r.position) AS rules
       FROM ask q
       JOIN channel c ON c.id = q.channel_id
-      JOIN orders_order o ON o.id = q.order_id
-      LEFT JOIN orders_ordercontact x ON x.order_id = o.id
+      JOIN orders_order w ON w.id = q.order_id
+      LEFT JOIN orders_ordercontact b ON b.order_id = w.id
+      LEFT JOIN orders_deliverygroup g ON g.id = q.group_id
+     CROSS JOIN LATERAL (
+        SELECT w.id, w.channel_id, w.customer_id, w.total, w.tags, w.promised_at,
+               coalesce(g.delivery, w.delivery) AS delivery,
+               coalesce(g.service, w.service) AS service) o
+     CROSS JOIN LATERAL (
+        SELECT CASE WHEN g.id IS NULL THEN b.country ELSE g.country END AS country,
+               CASE WHEN g.id IS NULL THEN b.region ELSE g.region END AS region) x
       JOIN rule r ON r.rule_set_id = c.rule_set
      WHERE {MATCHES}
      GROUP BY q.order_id

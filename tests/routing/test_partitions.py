@@ -13,9 +13,9 @@ from inventory import ledger
 from orders import cancellation
 from orders.models import Allocation
 from routing import cards, queues
-from routing.models import Decision, Offer
+from routing.models import Decision, Offer, Rule
 from routing.replay import replay
-from tests.cast import change_rules, payload
+from tests.cast import change_rules, payload, rules_open
 from tests.routing.scenes import (
     all_due,
     bring,
@@ -65,6 +65,24 @@ def by_line(order):
         code = piece.location.code if piece.state != "queued" else piece.queue
         spot[code] = spot.get(code, 0) + piece.quantity
     return found
+
+
+def test_each_destination_follows_the_rules_for_where_and_how_it_goes(company):
+    with rules_open():
+        Rule.objects.update(position=9)
+        rule = Rule.objects.create(rule_set=company.rules, position=1, name="To Belgium",
+                                   countries=["be"], deliveries=["ship"])  # fmt: skip
+        rule.only.set([company.locations["WH"]])
+    brussels = {"key": "be", "method": "ship", "address": {
+        "name": "Bo", "line1": "1 Grand-Place", "city": "Brussels", "postcode": "1000",
+        "country": "BE"}}  # fmt: skip
+    order = ordered(
+        company, ("TEE", 1), ("MUG", 1), delivery=[None, "be"], deliveries=[brussels]
+    )  # fmt: skip
+    route(order)
+    rules = Decision.objects.order_by("pk").values_list("rule__name", flat=True)
+    assert list(rules) == ["All orders", "To Belgium"]
+    assert places(order) == {("allocated", "LYON"): 1, ("allocated", "WH"): 1}
 
 
 def test_each_destination_is_decided_by_itself_and_asked_of_its_own_stock_point(company):
