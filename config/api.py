@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
+import orjson
 from django.core.exceptions import ValidationError as FormError
 from django.db import connection, transaction
 from django.db.models import QuerySet
@@ -355,7 +356,7 @@ def idempotent(request: Request, effect: Callable[[], Answer]) -> Response:
         if not _insert(row):
             return _replay(owner, key, digest)
         code, body = effect()
-        stored: Any = Jsonb(body)
+        stored: Any = Jsonb(body, dumps=orjson.dumps)
         with connection.cursor() as cursor:  # written out: every order pays for it
             cursor.execute(
                 "UPDATE config_idempotencykey SET status = %s, body = %s"

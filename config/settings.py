@@ -94,6 +94,7 @@ TEMPLATES = [
 # --- database -----------------------------------------------------------------------------------
 DATABASES = {"default": env.db_url("DATABASE_URL", default="postgres://127.0.0.1:5432/maestro")}
 DATABASES["default"].update(
+    ENGINE="config.database",
     CONN_MAX_AGE=60,
     CONN_HEALTH_CHECKS=True,
     DISABLE_SERVER_SIDE_CURSORS=True,  # PgBouncer in transaction mode is a supported deployment

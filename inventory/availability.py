@@ -95,22 +95,26 @@ _OWN = """(
 @cache
 def _points_sql(waiting: str, own: str) -> str:
     return f"""
-WITH special AS MATERIALIZED ({hours.SPECIAL})
+WITH special AS MATERIALIZED ({hours.SPECIAL}), place AS MATERIALIZED (
+    SELECT l.id, l.code, l.name, l.is_central, l.lat, l.lng, l.timezone, l.cutoff, l.lead_days,
+           l.can_ship, l.can_pickup, {hours.CALENDAR} AS calendar, m.buffer
+      FROM inventory_poollocation m
+      JOIN inventory_location l ON l.id = m.location_id AND l.active AND l.online
+     WHERE m.pool_id = %(pool)s
+)
 SELECT p.sku, p.id, p.name, p.weight_g,
        (coalesce(t.units, 0) + coalesce(w.units, 0))::int AS kept, s.*
   FROM inventory_product p
   {_kept(waiting)}
   LEFT JOIN LATERAL (
     SELECT s.location_id, f.free, l.code, l.name, l.is_central, l.lat, l.lng, l.timezone, l.cutoff,
-           l.lead_days, l.can_ship, l.can_pickup, {hours.CALENDAR} AS calendar, s.hot > 0 AS hot,
-           f.own
-      FROM inventory_poollocation m
-      JOIN inventory_location l ON l.id = m.location_id AND l.active AND l.online
-      JOIN inventory_stock s ON s.location_id = m.location_id AND s.product_id = p.id
+           l.lead_days, l.can_ship, l.can_pickup, l.calendar, s.hot > 0 AS hot, f.own
+      FROM (SELECT * FROM inventory_stock i WHERE i.product_id = p.id OFFSET 0) s
+      JOIN place l ON l.id = s.location_id
      CROSS JOIN LATERAL (
-           SELECT greatest({FREE} - m.buffer, 0) + o.own AS free, o.own
+           SELECT greatest({FREE} - l.buffer, 0) + o.own AS free, o.own
              FROM (SELECT {own} AS own) o) f
-     WHERE m.pool_id = %(pool)s AND f.free > 0
+     WHERE f.free > 0
   ) s ON true
  WHERE p.sku = ANY(%(skus)s) AND p.active AND NOT p.is_bundle
  ORDER BY p.id, s.location_id
