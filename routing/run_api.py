@@ -42,7 +42,8 @@ class RunRow(serializers.ModelSerializer):
 
     plan = serializers.CharField(source="plan.name", default=None, allow_null=True)
     cause = serializers.CharField(
-        help_text="timetable, manual (a person, in the console) or by key and the key's name"
+        help_text="timetable, how many orders waited (200 orders wait), manual (a person, in the"
+        " console) or by key and the key's name"
     )
     created_by = serializers.CharField(source="created_by.username", default=None, allow_null=True)
     channels = serializers.SerializerMethodField()

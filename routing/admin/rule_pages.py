@@ -322,7 +322,7 @@ def _settings(rule_set: RuleSet) -> dict[str, str]:
         "state": rule_set.get_state_display(),
         "channels": ", ".join(str(one) for one in rule_set.channels.order_by("name"))
         or "every channel without its own",
-        "offered at most": f"{rule_set.max_attempts} times",
+        "refused at most": f"{rule_set.max_attempts} times",
         "who refused is asked again": "never" if days is None else f"after {days} days",
     }
 

@@ -30,7 +30,7 @@ class RuleSetForm(forms.ModelForm):
 
     class Meta:
         labels: ClassVar = {
-            "max_attempts": "Offered at most", "exclude_days": "Asked again after days",
+            "max_attempts": "Refused at most", "exclude_days": "Asked again after days",
         }  # fmt: skip
 
     def clean_name(self) -> str:

@@ -42,7 +42,7 @@ JOINT = "Scarce stock and full days go where they save most, not to who comes fi
 
 
 class RunPlanForm(django_forms.ModelForm):
-    """A timetable: one of two."""
+    """A timetable, one of two, and a number of orders: at least one of these."""
 
     class Meta:
         widgets: ClassVar = {"channels": forms.Several().widget}
@@ -58,12 +58,14 @@ class RunPlanForm(django_forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
-        if "cron" in data and "every_minutes" in data:
-            named = bool(data["cron"]), bool(data["every_minutes"])
-            if all(named):
-                self.add_error("cron", "Say either every how many minutes or a cron line.")
-            elif not any(named):
-                self.add_error("every_minutes", "Say every how many minutes, or a cron line below.")
+        starts = ("every_minutes", "cron", "when_waiting")
+        if data.get("every_minutes") and data.get("cron"):
+            self.add_error("cron", "Say either every how many minutes or a cron line, not both.")
+        elif all(name in data and data[name] in {None, ""} for name in starts):
+            self.add_error(
+                "every_minutes", "Say every how many minutes, or below a cron line or how many"
+                " orders have to wait: else it never starts.",
+            )  # fmt: skip
         return data
 
 
@@ -80,6 +82,7 @@ class RunPlanAdmin(ModelAdmin):
         ("Every so many minutes, or as a cron line says",
          {"fields": ("every_minutes", "cron"),
           "description": "In UTC. Every 15 minutes is at 0, 15, 30 and 45 past the hour."}),
+        ("When so many orders wait", {"fields": ("when_waiting",)}),
     )  # fmt: skip
     actions_detail = ("run_now", "runs")
     empty_words = (
@@ -103,7 +106,7 @@ class RunPlanAdmin(ModelAdmin):
 
     @display(description="when, UTC")
     def when(self, plan: RunPlan) -> str:
-        return f"every {plan.every_minutes} min" if plan.every_minutes else plan.cron
+        return plans.in_words(plan)
 
     @display(description="channels")
     def covers(self, plan: RunPlan) -> str:
@@ -115,7 +118,10 @@ class RunPlanAdmin(ModelAdmin):
 
     @display(description="next, UTC")
     def next_(self, plan: RunPlan) -> str:
-        return moment(plans.next_time(plan, after=timezone.now())) if plan.active else "-"
+        if not plan.active:
+            return "-"
+        at = plans.next_time(plan, after=timezone.now())
+        return plans.or_when_full(moment(at) if at else "", plan)
 
     @display(description="last, UTC", ordering="last_started_at")
     def last(self, plan: RunPlan) -> str:
@@ -133,7 +139,7 @@ class RunPlanAdmin(ModelAdmin):
             request, site=self.admin_site, title=f"Run {plan} now", form=forms.Form, effect=effect,
             back=reverse("admin:routing_runplan_change", args=[plan.pk]), submit="Run now",
             errors=REFUSALS, text="All orders of its channels that wait are routed, and you see"
-            " how it goes. Its timetable stays as it is.",
+            " how it goes. Its timetable stays as it is; orders that wait are counted anew.",
         )  # fmt: skip
 
     @action(description="Its runs", permissions=["view"], url_path="runs", icon="history")
@@ -188,8 +194,8 @@ class RunAdmin(ReadOnlyAdmin):
     actions_list = ("new_run",)
     actions_detail = ("stop_run", "resume_run")
     empty_words = (
-        "No run yet. Start one above, or make a plan that starts them by the clock (Routing, Run"
-        " plans)."
+        "No run yet. Start one above, or make a plan that starts them by the clock or per batch"
+        " (Routing, Run plans)."
     )
 
     def quick_tabs(self, request: HttpRequest) -> list[Tabs]:

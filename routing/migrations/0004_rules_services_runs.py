@@ -271,7 +271,7 @@ class Migration(migrations.Migration):
             name='Run',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('cause', models.CharField(help_text='timetable, manual, by key and its name', max_length=60)),
+                ('cause', models.CharField(help_text='timetable, orders that wait, manual, by key and its name', max_length=60)),
                 ('joint', models.BooleanField(default=True, verbose_name='optimized together')),
                 ('sort', models.CharField(choices=[('oldest', 'oldest first'), ('promise', 'earliest promise first'), ('value', 'highest total first')], default='oldest', max_length=7, verbose_name='order of the orders')),
                 ('state', models.CharField(choices=[('waiting', 'waits'), ('running', 'runs'), ('done', 'done'), ('stopped', 'stopped'), ('failed', 'failed')], default='waiting', max_length=8)),
@@ -302,6 +302,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=60, unique=True)),
                 ('every_minutes', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)])),
                 ('cron', models.CharField(blank=True, help_text='minute, hour, day, month, weekday in UTC, e.g. 0 6,14 * * 1-5', max_length=60)),
+                ('when_waiting', models.PositiveIntegerField(blank=True, help_text='it also starts as soon as so many new ones wait, at the latest by its timetable; without one, who waits a day is routed alone', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='orders that wait')),
                 ('joint', models.BooleanField(default=True, help_text='scarce stock and full days go where they save most; otherwise first come', verbose_name='optimized together')),
                 ('sort', models.CharField(choices=[('oldest', 'oldest first'), ('promise', 'earliest promise first'), ('value', 'highest total first')], default='oldest', help_text='who is asked first for stock and days; together, who is asked first of the rest', max_length=7, verbose_name='order of the orders')),
                 ('active', models.BooleanField(default=True)),
@@ -395,7 +396,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='ruleset',
             name='max_attempts',
-            field=models.PositiveSmallIntegerField(default=4, help_text='how often units are offered before a person decides', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(10)]),
+            field=models.PositiveSmallIntegerField(default=4, help_text='how often units are refused before a person decides', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(10)]),
         ),
         migrations.AddIndex(
             model_name='offer',
@@ -515,7 +516,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='runplan',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('cron', ''), ('every_minutes__isnull', False)), models.Q(('every_minutes', None), models.Q(('cron', ''), _negated=True)), _connector='OR'), name='run_plan_one_timetable'),
+            constraint=models.CheckConstraint(condition=models.Q(('every_minutes', None), ('cron', ''), _connector='OR'), name='run_plan_one_timetable'),
+        ),
+        migrations.AddConstraint(
+            model_name='runplan',
+            constraint=models.CheckConstraint(condition=models.Q(('every_minutes__isnull', False), models.Q(('cron', ''), _negated=True), ('when_waiting__isnull', False), _connector='OR'), name='run_plan_starts'),
+        ),
+        migrations.AddConstraint(
+            model_name='runplan',
+            constraint=models.CheckConstraint(condition=models.Q(('when_waiting', None), ('when_waiting__gt', 0), _connector='OR'), name='run_plan_waiting_positive'),
         ),
         migrations.AddIndex(
             model_name='run',

@@ -59,7 +59,7 @@ class RuleSet(models.Model):
     )
     max_attempts = models.PositiveSmallIntegerField(
         default=4, validators=[MinValueValidator(1), MaxValueValidator(MOST_ATTEMPTS)],
-        help_text="how often units are offered before a person decides",
+        help_text="how often units are refused before a person decides",
     )  # fmt: skip
     exclude_days = models.PositiveSmallIntegerField(
         null=True, blank=True, validators=[MinValueValidator(1)],

@@ -32,6 +32,11 @@ class RunPlan(models.Model):
         max_length=60, blank=True,
         help_text="minute, hour, day, month, weekday in UTC, e.g. 0 6,14 * * 1-5",
     )  # fmt: skip
+    when_waiting = models.PositiveIntegerField(
+        "orders that wait", null=True, blank=True, validators=[MinValueValidator(1)],
+        help_text="it also starts as soon as so many new ones wait, at the latest by its timetable;"
+        " without one, who waits a day is routed alone",
+    )  # fmt: skip
     joint = models.BooleanField(
         "optimized together", default=True,
         help_text="scarce stock and full days go where they save most; otherwise first come",
@@ -47,10 +52,18 @@ class RunPlan(models.Model):
         ordering: ClassVar = ["name"]
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=Q(every_minutes__isnull=False, cron="")
-                | (Q(every_minutes=None) & ~Q(cron="")),
-                name="run_plan_one_timetable",
-            )
+                condition=Q(every_minutes=None) | Q(cron=""), name="run_plan_one_timetable"
+            ),
+            models.CheckConstraint(
+                condition=Q(every_minutes__isnull=False)
+                | ~Q(cron="")
+                | Q(when_waiting__isnull=False),
+                name="run_plan_starts",
+            ),
+            models.CheckConstraint(  # of none waits always one, and it would never stop starting
+                condition=Q(when_waiting=None) | Q(when_waiting__gt=0),
+                name="run_plan_waiting_positive",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -72,7 +85,9 @@ class Run(models.Model):
     plan = models.ForeignKey(
         RunPlan, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs"
     )
-    cause = models.CharField(max_length=60, help_text="timetable, manual, by key and its name")
+    cause = models.CharField(
+        max_length=60, help_text="timetable, orders that wait, manual, by key and its name"
+    )
     joint = models.BooleanField("optimized together", default=True)
     sort = models.CharField("order of the orders", max_length=7, choices=Sort, default=Sort.OLDEST)
     state = models.CharField(max_length=8, choices=State, default=State.WAITING)

@@ -1,10 +1,12 @@
-"""The timetable of runs: every so many minutes, or as a cron line says.
+"""When runs start: every so many minutes, or as a cron line says, and when so many orders wait.
 
-Both are meant in UTC, so no hour comes twice or not at all. Who starts every n minutes starts on
-the grid of UTC (every 15 minutes: at 0, 15, 30 and 45), so a plan does not drift.
+The timetable is meant in UTC, so no hour comes twice or not at all. Who starts every n minutes
+starts on the grid of UTC (every 15 minutes: at 0, 15, 30 and 45), so a plan does not drift. A plan
+that starts per batch starts when that many new orders of its channels wait, at the latest by its
+timetable if it has one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -78,12 +80,15 @@ def read_cron(line: str) -> Cron:
     )  # fmt: skip
 
 
-def next_time(plan: RunPlan, *, after: datetime) -> datetime:
-    """When the plan is due the first time after this moment. Raises BadCron."""
+def next_time(plan: RunPlan, *, after: datetime) -> datetime | None:
+    """When its timetable has it start the first time after this moment; None: it has no timetable.
+
+    Raises BadCron.
+    """
     if plan.every_minutes:
         step = plan.every_minutes * MINUTE
         return EPOCH + ((after - EPOCH) // step + 1) * step
-    return _next_of(read_cron(plan.cron), after)
+    return _next_of(read_cron(plan.cron), after) if plan.cron else None
 
 
 def _next_of(cron: Cron, after: datetime) -> datetime:
@@ -103,21 +108,80 @@ def _next_of(cron: Cron, after: datetime) -> datetime:
 def is_due(plan: RunPlan, *, now: datetime) -> bool:
     """Whether a time of the plan has come since its last start, or at most an hour ago."""
     since = max(plan.last_started_at or now - MINUTE, now - CATCH_UP)
-    return plan.active and next_time(plan, after=since) <= now
+    at = next_time(plan, after=since)
+    return plan.active and at is not None and at <= now
 
 
 def start_due() -> list[Run]:
     """Start every plan that is due and has no open run; the runs that began."""
     now = timezone.now()
+    active = list(RunPlan.objects.filter(active=True).order_by("pk"))
+    full = _full() if any(plan.when_waiting for plan in active) else {}
     started = []
-    for plan in RunPlan.objects.filter(active=True).order_by("pk"):
-        if not is_due(plan, now=now):
+    for plan in active:
+        by_time = is_due(plan, now=now)
+        if not by_time and plan.pk not in full:
             continue
+        cause = "timetable" if by_time else _orders_wait(full[plan.pk])
         try:
-            started.append(control.start(plan=plan, cause="timetable"))
+            started.append(control.start(plan=plan, cause=cause))
         except control.AlreadyOpen:
             continue  # it begins when that one has ended
     return started
+
+
+# Plans without an open run for which enough orders wait, and how many are enough. Only orders that
+# began to wait after the plan's last start count: those that its run had to leave (on hold, changed
+# meanwhile, not routable) would have it start for ever. A run that finds an order on hold writes
+# the reason down, from when it waits anew: that counts once. Slices that wait are few, and
+# PostgreSQL cannot know (scope.py): they are read from their own index, and the channels of as many
+# orders are looked up, one at a time, as the plan asks for.
+_FULL = """
+SELECT p.id, p.when_waiting FROM (
+    SELECT r.id, r.when_waiting, coalesce(r.last_started_at, '-infinity') AS started,
+           array(SELECT x.saleschannel_id FROM routing_runplan_channels x
+                  WHERE x.runplan_id = r.id) AS channels
+      FROM routing_runplan r
+     WHERE r.active AND r.when_waiting IS NOT NULL
+       AND NOT EXISTS (SELECT 1 FROM routing_run n
+                        WHERE n.plan_id = r.id AND n.state IN ('waiting', 'running'))) p
+ CROSS JOIN LATERAL (
+    SELECT count(*) AS orders FROM (
+        SELECT 1 FROM (
+            SELECT DISTINCT a.order_id FROM orders_allocation a
+             WHERE a.state = 'queued' AND a.queue = 'routing' AND a.since > p.started) w
+         CROSS JOIN LATERAL (
+            SELECT o.state, o.channel_id FROM orders_order o WHERE o.id = w.order_id OFFSET 0) o
+         WHERE o.state = 'open' AND (p.channels = '{}' OR o.channel_id = ANY(p.channels))
+         LIMIT p.when_waiting) AS enough) AS waiting
+ WHERE waiting.orders = p.when_waiting
+"""
+
+
+def _full() -> Mapping[int, int]:
+    """Ids of plans for which as many orders wait as they ask for, and how many these are."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FULL)
+        return dict(cursor.fetchall())
+
+
+def in_words(plan: RunPlan) -> str:
+    """When it starts: by its timetable, or when so many orders wait."""
+    timetable = (
+        f"every {plan.every_minutes} {'minute' if plan.every_minutes == 1 else 'minutes'}"
+        if plan.every_minutes else plan.cron
+    )  # fmt: skip
+    return or_when_full(timetable, plan)
+
+
+def or_when_full(time: str, plan: RunPlan) -> str:
+    """These words for a time ("" for none), or when so many orders wait."""
+    batch = f"when {_orders_wait(plan.when_waiting)}" if plan.when_waiting else ""
+    return ", or ".join(words for words in (time, batch) if words)
+
+
+def _orders_wait(count: int) -> str:
+    return "1 order waits" if count == 1 else f"{count:,} orders wait"
 
 
 # A channel is covered by the active rule set of its own, else by one without channels; the set

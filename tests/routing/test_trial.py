@@ -3,12 +3,14 @@ is touched."""
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import Sum
 from django.db.utils import InternalError
 from django.utils import timezone
 
 from orders.models import Allocation, Order
 from routing import rules, trial
 from routing.models import Rule
+from routing.runs import control
 from tests.routing import scenes
 from tests.routing.scenes import route
 
@@ -72,14 +74,17 @@ def test_orders_compete_for_the_last_units_as_in_a_run(company, draft):
     scenes.queue_when_short(company)
     for place in ("WH", "RIGA", "PARIS"):
         scenes.take_away(company, "TEE", place)
-    orders = [company.place(("TEE", 6)).pk for _ in range(2)]
-    found = trial.live(orders, rule_set=draft.pk, now=timezone.now())
-    sent, short = found.before.units, found.before.unfilled
-    for order in orders:
-        route(Order.objects.get(pk=order))
-    placed = Allocation.objects.filter(order__in=orders, state="allocated")
-    assert (sent, short) == (sum(placed.values_list("quantity", flat=True)), 2)
-    assert (found.before.fit, found.before.part) == (1, 1)
+    first, second = company.place(("TEE", 6)), company.place(("TEE", 6))
+    found = trial.live([second.pk, first.pk], rule_set=draft.pk, now=timezone.now())
+    assert found.changes == ()
+    sent = {one.order: one.before.units for one in found.unchanged}
+    assert sent == {first.pk: 6, second.pk: 4}  # who came first, whatever was asked first
+    for figures in (found.before, found.after):  # neither takes anything from the other
+        assert (figures.fit, figures.part, figures.units, figures.unfilled) == (1, 1, 10, 2)
+    control.start(cause="manual", joint=False)
+    scenes.work("run")
+    placed = Allocation.objects.filter(order__in=sent, state="allocated")
+    assert dict(placed.values_list("order").annotate(Sum("quantity"))) == sent
 
 
 def test_a_few_orders_are_tried_at_once_on_the_page_of_a_draft(console, company, draft):

@@ -7,6 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from fulfillment.work import tracking
 from orders import outlook, promise_moves
 from orders.models import Allocation, Notification, Order
 from orders.tasks import move_promises
@@ -76,17 +77,26 @@ def test_work_that_must_leave_within_the_hour_is_at_risk(company):
 
 def test_a_promise_that_has_passed_is_late_until_the_parcel_is_there(company):
     row = stage.asked(company, ("TEE", 1))
-    order = promised(row.order, hours=-3)
+    order = promised(row.order, hours=3)
+    assert state(order) != "late"
+    promised(order, hours=-3)
     assert state(order) == "late"
-    assert "was promised 3\xa0hours ago" in reasons("late")
-    stage.shipped(stage.until(row, "packed"))
+    assert reasons("late")[-1] == "was promised 3\xa0hours ago"
+    parcel = stage.shipped(row)
     assert state(order) == "late"  # it left, but it cannot be there yet
-    parcel = order.parcels.get()
-    parcel.delivered_at = timezone.now()
-    parcel.save()
-    Allocation.objects.update(state="delivered", reservation=None)
+    assert reasons("late")[0].startswith("1 unit left Lyon store and arrives ")
+    tracking.track(parcel_id=parcel.pk, status="delivered", at=timezone.now(), actor="ups")
+    assert not watch.look("late").rows  # nothing is left to do
     assert state(order) == "late"
-    assert state(promised(order, hours=1)) == "kept"
+    promised(order, hours=1)  # as if it had been there before: that time passes changes nothing
+    later = timezone.now() + timedelta(hours=2)
+    assert outlook.of([order.pk], now=later)[order.pk].state == "kept"
+
+
+def test_a_promise_that_has_passed_is_late_also_where_nobody_knows_the_day(company):
+    order = promised(company.place(("TEE", 1)), hours=-3)
+    assert outlook.of([order.pk])[order.pk].expected is None
+    assert (state(order), reasons("late")) == ("late", ["was promised 3\xa0hours ago"])
 
 
 def test_what_has_no_stock_point_is_listed_after_a_moment_with_its_reason(company):
