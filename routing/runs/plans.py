@@ -15,6 +15,7 @@ from django.db import connection
 from django.utils import timezone
 
 from routing.models import Run, RunPlan
+from routing.rules import set_of
 from routing.runs import control
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -184,17 +185,9 @@ def _orders_wait(count: int) -> str:
     return "1 order waits" if count == 1 else f"{count:,} orders wait"
 
 
-# A channel is covered by the active rule set of its own, else by one without channels; the set
-# activated last decides (as in the snapshot of an order).
-_LEFT_WAITING = """
+_LEFT_WAITING = f"""
 SELECT c.name FROM orders_saleschannel c
- CROSS JOIN LATERAL (
-    SELECT s.id FROM routing_ruleset s
-      LEFT JOIN routing_ruleset_channels y ON y.ruleset_id = s.id AND y.saleschannel_id = c.id
-     WHERE s.state = 'active'
-       AND (y.id IS NOT NULL
-            OR NOT EXISTS (SELECT 1 FROM routing_ruleset_channels z WHERE z.ruleset_id = s.id))
-     ORDER BY y.id IS NULL, s.activated_at DESC, s.id DESC LIMIT 1) s
+ CROSS JOIN LATERAL (SELECT {set_of("c.id")} AS id) s
  WHERE c.active
    AND EXISTS (SELECT 1 FROM routing_rule r WHERE r.rule_set_id = s.id AND r."when" = 'run')
    AND NOT EXISTS (
