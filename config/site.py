@@ -220,6 +220,8 @@ _GROUPS: tuple[tuple[str, bool, tuple[_Item, ...]], ...] = (
         ("Fulfillment", "local_shipping", "admin:fulfillment_fulfillmentorder_changelist",
          "fulfillment.view_fulfillmentorder"),
         ("Parcels", "package_2", "admin:fulfillment_parcel_changelist", "fulfillment.view_parcel"),
+        ("To put back", "shelves", "admin:fulfillment_putback_changelist",
+         "fulfillment.view_putback"),
         ("Returns", "assignment_return", "admin:returns_return_changelist",
          "returns.view_return"),
         ("Managers", "monitoring", "managers", "orders.view_order"),

@@ -11,7 +11,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from config.console import ReadOnlyAdmin, ReadOnlyTabularInline, display, register
-from fulfillment.models import FulfillmentLine, FulfillmentOrder, Parcel, ParcelLine
+from fulfillment.models import FulfillmentLine, FulfillmentOrder, Parcel, ParcelLine, PutBack
 from orders.models import Allocation, Order, OrderEvent
 from routing import emissions
 
@@ -143,6 +143,48 @@ class FulfillmentOrderAdmin(ReadOnlyAdmin):
             for e in events.order_by("id")
         ]
         return format_html_join("", "<p>{} <strong>{}</strong> by {}</p>", rows)
+
+
+class DoneFilter(SimpleListFilter):
+    """Whether the goods are on the shelf again."""
+
+    title = "done"
+    parameter_name = "done"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("no", "to put back"), ("yes", "done")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[PutBack]) -> QuerySet[PutBack]:
+        if self.value() in ("no", "yes"):
+            return queryset.filter(done_at__isnull=self.value() == "no")
+        return queryset
+
+
+@register(PutBack)
+class PutBackAdmin(ReadOnlyAdmin):
+    """Picked goods that were not wanted any more, and who put them back."""
+
+    list_display = ("item", "quantity", "location", "order_", "work_", "reason", "created_at",
+                    "done_at", "done_by")  # fmt: skip
+    list_filter = (DoneFilter, "location")
+    list_select_related = ("location", "line__allocation__line", "line__fulfillment_order__order")
+    ordering = ("-id",)
+    fields = list_display
+    readonly_fields = list_display
+
+    @display(description="item")
+    def item(self, row: PutBack) -> str:
+        return _slice_words(row.line.allocation)
+
+    @display(description="order")
+    def order_(self, row: PutBack) -> SafeString:
+        return order_link(row.line.fulfillment_order.order)
+
+    @display(description="work")
+    def work_(self, row: PutBack) -> SafeString:
+        work = row.line.fulfillment_order
+        url = reverse("admin:fulfillment_fulfillmentorder_change", args=[work.pk])
+        return format_html('<a href="{}">{}</a>', url, work)
 
 
 class ParcelLineInline(ReadOnlyTabularInline):

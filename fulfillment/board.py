@@ -1,14 +1,16 @@
 """What a store page shows: the work of one stock point, sorted by what must leave first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
-from fulfillment.models import FulfillmentLine, FulfillmentOrder, Parcel
+from fulfillment.models import FulfillmentLine, FulfillmentOrder, Parcel, PutBack
+from inventory.models import Count as StockCount
 from inventory.models import Location
 from orders import lifecycle
 from orders.destinations import Destination
@@ -303,6 +305,49 @@ def parcel_counts(location: Location) -> dict[str, int]:
     return parcels(location).aggregate(
         coming=Count("id", filter=~here), waiting=Count("id", filter=here)
     )
+
+
+def beside(location: Location) -> Mapping[str, Any]:
+    """What is to do beside orders: counts, and goods to put back. One statement."""
+    to_count = StockCount.objects.filter(state__in=StockCount.OPEN[:2])
+    here = Location.objects.filter(pk=location.pk)
+    return here.values(
+        to_count=_how_many(to_count), to_put_back=_how_many(PutBack.objects.filter(done_at=None))
+    ).get()
+
+
+def _how_many(rows: QuerySet[Any]) -> Coalesce:
+    """Rows of the stock point outside."""
+    mine = rows.filter(location=OuterRef("pk")).order_by().values("location")
+    return Coalesce(Subquery(mine.annotate(n=Count("pk")).values("n")), 0)
+
+
+def put_backs(location: Location) -> QuerySet[PutBack]:
+    """Picked goods that are to go back on this stock point's shelves."""
+    return PutBack.objects.filter(location=location, done_at=None)
+
+
+def to_put_back(rows: QuerySet[PutBack]) -> list[PutBack]:
+    """With everything that a page shows, the oldest first. One statement."""
+    whole = rows.select_related(
+        "line__fulfillment_order__order", "line__allocation__line__product", "location"
+    )
+    return list(whole.order_by("created_at", "id")[:SHOWN])
+
+
+def unwanted(row: FulfillmentOrder) -> list[PutBack]:
+    """What of this work is to be put back, also what was taken away a moment ago (row of `whole`).
+
+    That has no row yet; the button writes it down before it ends it.
+    """
+    open_ = PutBack.objects.filter(line__fulfillment_order=row, done_at=None)
+    fresh = [
+        PutBack(location=row.location, line=line, quantity=line.picked)
+        for line in row.lines.all()
+        if line.open and line.picked and row.state != State.DONE and not is_shown(line, row)
+        and not row.location.wms_url
+    ]  # fmt: skip
+    return [*to_put_back(open_), *fresh]
 
 
 def carriers(location: Location) -> Sequence[str]:

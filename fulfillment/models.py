@@ -124,6 +124,37 @@ class FulfillmentLine(models.Model):
         return f"{self.quantity} of slice {self.allocation_id}"
 
 
+class PutBack(models.Model):
+    """Picked units that nobody wants any more: they go from the packing table to the shelf.
+
+    A note for people. The units were on hand all the time: no stock figure changes by it.
+    """
+
+    location = models.ForeignKey(Location, on_delete=models.PROTECT, related_name="put_backs")
+    line = models.ForeignKey(FulfillmentLine, on_delete=models.CASCADE, related_name="put_backs")
+    quantity = models.PositiveIntegerField()
+    reason = models.CharField(max_length=100, help_text="why they are not wanted, in words")
+    created_at = models.DateTimeField(default=timezone.now)
+    done_at = models.DateTimeField(null=True, blank=True)
+    done_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        verbose_name = "put-back"
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="put_back_positive"),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["location", "created_at"],
+                condition=Q(done_at=None),
+                name="put_back_open",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} to put back at {self.location}"
+
+
 class Parcel(models.Model):
     """What left a stock point together. Carrier facts live in tracking_status."""
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from fulfillment import count_views, parcel_views, transfer_views, views
+from fulfillment import count_views, parcel_views, put_back_views, transfer_views, views
 
 app_name = "store"
 
@@ -18,6 +18,8 @@ urlpatterns = [
     path("parcels/scan/", parcel_views.scan, name="parcel-scan"),
     path("parcels/<int:pk>/", parcel_views.parcel, name="parcel"),
     path("parcels/<int:pk>/<str:name>/", parcel_views.press, name="parcel-press"),
+    path("put-back/", put_back_views.home, name="put-backs"),
+    path("put-back/<int:pk>/", put_back_views.done, name="put-back"),
     path("counts/", count_views.home, name="counts"),
     path("counts/<int:pk>/", count_views.count, name="count"),
     path("counts/<int:pk>/hand-in/", count_views.hand_in, name="count-hand-in"),

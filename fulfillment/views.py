@@ -30,7 +30,7 @@ from fulfillment import board, errors, slips, work
 from fulfillment.forms import CollectForm, LoginForm, RefuseForm, ScanForm, ShipForm
 from fulfillment.models import FulfillmentOrder
 from inventory import transfers
-from inventory.models import Count, Location
+from inventory.models import Location
 from orders import holds
 from routing.models import OpenOffer
 
@@ -89,7 +89,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "mine": mine, "here": here, "tabs": tabs, "tab": tab, "cards": cards,
         "hidden": counts[tab.code] - len(cards),
         "open_offers": board.open_offers(here, now=now),
-        "to_count": Count.objects.filter(location=here, state__in=Count.OPEN[:2]).count(),
+        **board.beside(here),
         "to_send": transfers.to_ship(here).count(), "coming": transfers.to_receive(here).count(),
         "parcels": board.parcel_counts(here),
     })  # fmt: skip
@@ -159,7 +159,7 @@ def _page(
             row.order_id, holds.SHIP, slices=[line.allocation_id for line in card.lines]
         ),
         "parcels": row.parcels.order_by("id"),
-        "instead": _instead(row),
+        "instead": _instead(row), "unwanted": board.unwanted(row),
         "gone": not card.lines and row.state not in ("done", "refused", "canceled"),
         "refusable": row.state in work.REFUSABLE, "token": secrets.token_urlsafe(16),
         "may_pick_all": request.user.has_perm(PICK_WITHOUT_SCAN),  # type: ignore[union-attr]
@@ -205,6 +205,7 @@ DONE_WORDS = {
     "ship": "Handed over to the carrier.",
     "ready": "Ready. The customer is told.",
     "collect": "Collected. All done.",
+    "putback": "Back on the shelf. Thank you.",
 }
 
 
@@ -276,6 +277,9 @@ class Button:
 
     def _ready(self) -> work.Outcome:
         return self._do(work.ready)
+
+    def _putback(self) -> work.Outcome:
+        return self._do(work.put_back_all)
 
     def _collect(self) -> work.Outcome:
         return self._do(work.collect, **self._values)

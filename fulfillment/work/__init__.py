@@ -27,9 +27,10 @@ from fulfillment.work.picking import (
     refuse,
     scan,
 )
-from fulfillment.work.requests import handle_sync, ship_by, sync
+from fulfillment.work.requests import handle_sync, put_back_all, ship_by, sync
 from fulfillment.work.task import MOVES, REFUSABLE, Outcome, TakenAway
 from fulfillment.work.tracking import InFuture, track
+from fulfillment.work.unwanted import put_back
 from fulfillment.work.waiting import claim, take_back, take_back_due
 
 __all__ = [
@@ -60,6 +61,8 @@ __all__ = [
     "handle_sync",
     "pack",
     "pick_all",
+    "put_back",
+    "put_back_all",
     "ready",
     "refuse",
     "refuse_too",

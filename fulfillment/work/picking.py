@@ -7,11 +7,13 @@ from django.utils import timezone
 
 from config.status import IllegalMove, MovedMeanwhile
 from fulfillment.models import FulfillmentLine
+from fulfillment.work import unwanted
 from fulfillment.work.task import MOVES, REFUSABLE, F, Outcome, S, TakenAway, Task, lock_task
 from inventory import ledger
 from orders import cancellation, lifecycle
 from orders.models import Allocation
 from routing import offers, reasons, refusals
+from routing.models import RefusalReason
 
 MAX_CODE = 64
 
@@ -81,7 +83,7 @@ def refuse(
         task.reached(F.NEW)
         if task.row.state not in REFUSABLE:
             raise IllegalMove(str(task.row), task.row.state, F.REFUSED, MOVES[task.row.state])
-        slices = _give_up(task, keep)
+        slices = _give_up(task, keep, why)
         if not slices:
             return Outcome(task.row, changed=False)
         units = sum(piece.quantity for piece in slices)
@@ -96,13 +98,18 @@ def refuse(
     return Outcome(task.row, changed=True)
 
 
-def _give_up(task: Task, keep: Mapping[int, int] | None) -> list[Allocation]:
+def _give_up(task: Task, keep: Mapping[int, int] | None, why: RefusalReason) -> list[Allocation]:
     """Close what cannot be given, cutting slices; returns those. `task.lines` keeps the rest."""
     _check_known(task, keep or {})
     wanted = {line.pk: line.quantity for line in task.lines}
     kept = {pk: 0 if keep is None else min(keep.get(pk, n), n) for pk, n in wanted.items()}
     whole = [line for line in task.lines if kept[line.pk] == 0]
     partly = [line for line in task.lines if 0 < kept[line.pk] < line.quantity]
+    if not _is_damaged(why):
+        unwanted.keep(
+            (line, line.picked - kept[line.pk], f"refused: {why.name}")
+            for line in [*whole, *partly]
+        )
     cut = [_cut(line, keep=kept[line.pk]) for line in partly]
     FulfillmentLine.objects.filter(pk__in=[line.pk for line in whole]).update(open=False)
     if partly:
@@ -114,6 +121,12 @@ def _give_up(task: Task, keep: Mapping[int, int] | None) -> list[Allocation]:
     return given_up
 
 
+def _is_damaged(why: RefusalReason) -> bool:
+    """Whether what is refused is set aside: it must not go back on the shelf."""
+    blocks = why.effect != RefusalReason.Effect.NONE
+    return blocks and why.bucket == RefusalReason.Bucket.DAMAGED
+
+
 def _leave_with(task: Task, given_up: Sequence[Allocation]) -> list[Allocation]:
     """Close the lines that must leave in one parcel with what is given up; returns their slices."""
     words = {piece.line.together for piece in given_up} - {""}
@@ -122,6 +135,7 @@ def _leave_with(task: Task, given_up: Sequence[Allocation]) -> list[Allocation]:
         for line in task.lines
         if task.order.ship_together or line.allocation.line.together in words
     ]
+    unwanted.keep((line, line.picked, "leaves with what was refused") for line in along)
     FulfillmentLine.objects.filter(pk__in=[line.pk for line in along]).update(open=False)
     task.lines = [line for line in task.lines if line not in along]
     pieces = [line.allocation for line in along]

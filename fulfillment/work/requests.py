@@ -12,9 +12,10 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from config.models import OutboxRow
-from fulfillment.models import FulfillmentLine, FulfillmentOrder
+from fulfillment.models import FulfillmentLine, FulfillmentOrder, PutBack
+from fulfillment.work import unwanted
 from fulfillment.work.picking import finish_picking
-from fulfillment.work.task import F, S, Task, is_given_anew, is_ours
+from fulfillment.work.task import F, Outcome, S, Task, is_given_anew, is_ours, shrink
 from inventory import hours, places
 from inventory.models import Location
 from orders import cancellation, events, holds, lifecycle
@@ -22,6 +23,19 @@ from orders.models import Allocation, Order
 from routing.models import Offer, OpenOffer
 
 ACTOR = "fulfillment"
+
+
+def put_back_all(*, fulfillment_order_id: int, actor: str) -> Outcome:
+    """All units that are not wanted any more of this work are on the shelf again.
+
+    What was taken away a moment ago is written down first. Raises FulfillmentOrder.DoesNotExist.
+    """
+    with transaction.atomic():
+        row = FulfillmentOrder.objects.get(pk=fulfillment_order_id)
+        sync(order_id=row.order_id)
+        rows = PutBack.objects.filter(line__fulfillment_order=row)
+        done = unwanted.put_back(rows, actor=actor)
+    return Outcome(row, changed=done > 0)
 
 
 def handle_sync(row: OutboxRow) -> None:
@@ -195,9 +209,10 @@ def _withdraw(
         if not is_ours(line, line.fulfillment_order)
         or is_given_anew(line, line.fulfillment_order, newest)
     ]  # fmt: skip
-    _shrink([line for line in lines if line not in gone])
+    shrink([line for line in lines if line not in gone])
     if not gone:
         return
+    unwanted.keep((line, line.picked, _why_gone(line)) for line in gone)
     FulfillmentLine.objects.filter(pk__in=[line.pk for line in gone]).update(open=False)
     for line in gone:
         line.open = False
@@ -223,11 +238,9 @@ def _withdraw(
         finish_picking(Task(order, touched[pk], still), actor=ACTOR)
 
 
-def _shrink(lines: Sequence[FulfillmentLine]) -> None:
-    """Write down what is left of lines whose slice was cut in two."""
-    cut = [line for line in lines if line.quantity > line.allocation.quantity]
-    for line in cut:
-        line.quantity = line.allocation.quantity
-        line.picked = min(line.picked, line.quantity)
-    if cut:
-        FulfillmentLine.objects.bulk_update(cut, ["quantity", "picked"])
+def _why_gone(line: FulfillmentLine) -> str:
+    if line.allocation.state == S.CANCELED:
+        return "canceled"
+    if is_ours(line, line.fulfillment_order):
+        return "asked for again with another list"
+    return "sent from another stock point"

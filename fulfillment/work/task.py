@@ -1,11 +1,12 @@
 """One locked fulfillment order: where it may go next, and the slices that go with it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from config import status
 from fulfillment.models import FulfillmentLine, FulfillmentOrder, Parcel
+from fulfillment.work import unwanted
 from orders import events, lifecycle
 from orders.models import Allocation, Order
 from routing.models import Offer
@@ -24,6 +25,7 @@ MOVES: dict[str, frozenset[str]] = {
     F.CANCELED: frozenset(),
 }
 REFUSABLE = (F.NEW, F.ACCEPTED, F.PICKED)
+FEWER = "fewer are wanted"
 _STEPS = [*FulfillmentOrder.OPEN, F.DONE]
 
 
@@ -95,30 +97,43 @@ class Task:
 
 
 def lock_task(fulfillment_order_id: int) -> Task:
-    """Lock the order and read its work. Raises FulfillmentOrder.DoesNotExist."""
+    """Lock the order and read its work. Raises FulfillmentOrder.DoesNotExist.
+
+    A slice that was cut since counts with what is left of it, which is written down.
+    """
     order_id = FulfillmentOrder.objects.values_list("order_id", flat=True).get(
         pk=fulfillment_order_id
     )
     order = lifecycle.lock(order_id)
     row = FulfillmentOrder.objects.select_related("location", "group").get(pk=fulfillment_order_id)
     row.order = order
-    return Task(order, row, [line for line in open_lines(row) if is_ours(line, row)])
+    lines = [line for line in open_lines(row) if is_ours(line, row)]
+    shrink(lines)
+    return Task(order, row, lines)
 
 
 def open_lines(row: FulfillmentOrder) -> list[FulfillmentLine]:
-    """The open lines with their slices and products, the order's lines in their order.
-
-    A slice that was cut since counts with what is left of it; sync() writes that down.
-    """
+    """The open lines with their slices and products, the order's lines in their order."""
     lines = list(
         FulfillmentLine.objects.filter(fulfillment_order=row, open=True)
         .select_related("allocation__line__product")
         .order_by("allocation__line__position", "allocation__line__component", "id")
     )
     for line in lines:
-        line.quantity = min(line.quantity, line.allocation.quantity)
-        line.picked = min(line.picked, line.quantity)
+        line.fulfillment_order = row
     return lines
+
+
+def shrink(lines: Sequence[FulfillmentLine]) -> None:
+    """Write down what is left of lines whose slice was cut in two."""
+    cut = [line for line in lines if line.quantity > line.allocation.quantity]
+    if not cut:
+        return
+    unwanted.keep((line, line.picked - line.allocation.quantity, FEWER) for line in cut)
+    for line in cut:
+        line.quantity = line.allocation.quantity
+        line.picked = min(line.picked, line.quantity)
+    FulfillmentLine.objects.bulk_update(cut, ["quantity", "picked"])
 
 
 def is_ours(line: FulfillmentLine, row: FulfillmentOrder) -> bool:

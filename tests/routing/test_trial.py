@@ -72,9 +72,8 @@ def test_figures_stand_side_by_side_and_changes_say_why(company, draft):
 
 def test_orders_compete_for_the_last_units_as_in_a_run(company, draft):
     scenes.queue_when_short(company)
-    for place in ("WH", "RIGA", "PARIS"):
-        scenes.take_away(company, "TEE", place)
-    first, second = company.place(("TEE", 6)), company.place(("TEE", 6))
+    first, second = company.place(("SOLD", 6)), company.place(("SOLD", 6))
+    scenes.bring(company, "SOLD", "LYON", 10)  # neither has claimed any when it was placed
     found = trial.live([second.pk, first.pk], rule_set=draft.pk, now=timezone.now())
     assert found.changes == ()
     sent = {one.order: one.before.units for one in found.unchanged}
