@@ -1,4 +1,4 @@
-"""Request id in every log line and answer; the console's own script policy."""
+"""Request id in every log line and answer; the policy of pages."""
 
 import logging
 import re
@@ -6,10 +6,13 @@ import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
 
+from csp.middleware import CSPMiddleware
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
+_JSON = ("application/json", "application/problem+json")
 _PLAIN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -41,14 +44,17 @@ class RequestId:
         return response
 
 
-class ConsoleScripts:
-    """Relaxes script-src for the console only: its theme's Alpine.js evaluates expressions."""
+class PagePolicy(CSPMiddleware):
+    """The content security policy of pages. JSON is no page: no call of the API pays for it.
 
-    def __init__(self, get_response: Handler) -> None:
-        self.get_response = get_response
+    Relaxes script-src for the console only: its theme's Alpine.js evaluates expressions.
+    """
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:  # fmt: skip
+        if response.headers.get("Content-Type", "").startswith(_JSON):
+            return response
         if request.path.startswith("/admin/"):
             response._csp_replace = {"script-src": settings.CONSOLE_SCRIPT_SRC}  # type: ignore[attr-defined]
-        return response
+        return super().process_response(request, response)
