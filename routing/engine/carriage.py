@@ -6,6 +6,7 @@ search finds the step of a distance, or of a weight, for all services at once.
 
 from collections.abc import Sequence
 from functools import lru_cache
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +78,7 @@ class Carriage:
     def prices(self, grams: Floats) -> Floats:
         """(len(grams), steps) prices in 1/10000, without the part of `far`."""
         price = self._price.take(self.gram_edges.searchsorted(grams), axis=0)
-        if len(grams) and grams.max() > self._extra_from:
+        if self._extra_from < inf and len(grams) and grams.max() > self._extra_from:
             price += np.maximum(grams[:, None] - self._heaviest, 0.0) * self._per_gram
         return price
 

@@ -152,23 +152,23 @@ class CostModel:
         if not (relieves or keeps):
             return
         wanted = [line.product for line in self.screening.lines]
-        price, alone = self.price, np.ones(len(wanted))
+        price, alone = self.price, None
         if len(self.products) < len(wanted):
-            price = price.copy()
+            price, alone = price.copy(), np.ones((len(wanted), 1))
             for columns in self.products:
                 price[columns] = price[columns].min()
                 alone[columns] = len(columns) == 1
         if relieves:
             self.over = network.counts("overstock", wanted).take(self.live, axis=1)
             self.relief = (policy.retail * float(policy.overstock_relief) * price)[:, None]
-            self.relief_alone = self.relief * alone[:, None]
+            self.relief_alone = self.relief if alone is None else self.relief * alone
         if keeps:
             shelf = self.screening.free
             if network.has_any("on_shelf"):
                 shelf = np.maximum(shelf, network.counts("on_shelf", wanted))
             self.shelf = shelf.take(self.live, axis=1)
             self.last = np.rint(policy.retail * float(policy.last_unit_cost) * price)[:, None]
-            self.last_alone = self.last * alone[:, None]
+            self.last_alone = self.last if alone is None else self.last * alone
 
     # --- one number per parcel --------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import isnan
 from typing import NamedTuple
 
 import numpy as np
@@ -146,7 +147,7 @@ def _search(model: CostModel, policy: Policy) -> Found:
 def _best(model: CostModel, policy: Policy) -> Found:
     wanted = np.minimum(model.quantity, np.add.reduce(model.usable, axis=0))
     ranking = sort.Ranking(model) if policy.sort else None
-    if not wanted.any():
+    if not any(wanted.tolist()):
         return Found(draft={}, is_exact=True, ranking=ranking)
     limit = 1 if policy.split == "never" else policy.max_parcels
     min_part = None if policy.min_part_value is None else to_units(policy.min_part_value)
@@ -289,7 +290,7 @@ def _parcel(  # noqa: PLR0917 (one row of its columns)
 
 
 def _known(km: float) -> float | None:
-    return None if np.isnan(km) else float(km)
+    return None if isnan(km) else float(km)
 
 
 def _add(several: Sequence[Terms]) -> Terms:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,7 +93,7 @@ def _goes(network: Network, km: Floats) -> Bools:
         return network.fetched
     reach = network.carriage.reach_km
     near: Bools = km <= reach
-    if not network.all_placed or np.isnan(km[:1]).any():  # a place, or the destination
+    if not network.all_placed or (len(km) and isnan(km[0])):  # a place, or the destination
         near |= np.isinf(reach)
     return near if network.all_fetched else near & network.fetched
 
