@@ -47,10 +47,11 @@ SHIPPING, HANDLING, CO2, CENTRAL, OVERSTOCK, LAST_UNIT, SPLIT, LATENESS, WORKLOA
 
 
 class Priced(NamedTuple):
-    """Parcels with their terms, (n, terms) in the order of `Terms`, and services, (n,)."""
+    """Parcels with their terms, (n, terms) in the order of `Terms`, services and grams, (n,)."""
 
     terms: Floats
     service: Ints
+    grams: Floats
 
 
 def to_units(amount: Decimal) -> float:
@@ -298,12 +299,12 @@ class CostModel:
             terms[OVERSTOCK] = -self._all_relief(rows, units)
         if self.shelf is not None:
             terms[LAST_UNIT] = self._all_last(rows, units)
-        service = self._add_carried(terms, rows, units)
-        return Priced(terms.T, service)
-
-    def _add_carried(self, terms: Floats, rows: Ints, units: Floats) -> Ints:
-        """Fill in shipping, co2 and lateness of the cheapest service, which is returned."""
         grams = units @ self.grams
+        service = self._add_carried(terms, rows, units, grams)
+        return Priced(terms.T, service, grams)
+
+    def _add_carried(self, terms: Floats, rows: Ints, units: Floats, grams: Floats) -> Ints:
+        """Fill in shipping, co2 and lateness of the cheapest service, which is returned."""
         prices = self.carriage.prices(grams)
         if self.policy.economic != 1.0:
             prices *= self.policy.economic
@@ -320,10 +321,12 @@ class CostModel:
             has_some = units[:, self.dangerous].any(axis=1)
             total[np.logical_and.outer(~self.carriage.takes_dangerous, has_some)] = np.inf
         best = total.argmin(axis=0)
-        terms[SHIPPING] = shipping[best, n] + self.far[best, rows]
-        terms[CO2] = co2[best, n]
+        own, here = best * len(rows) + n, best * len(self.live) + rows  # places in flat tables
+        terms[SHIPPING] = shipping.take(own)
+        terms[SHIPPING] += self.far.take(here)
+        terms[CO2] = co2.take(own)
         if self.late is not None:
-            terms[LATENESS] = self.late[best, rows]
+            terms[LATENESS] = self.late.take(here)
         return best
 
     def _all_relief(self, rows: Ints, units: Floats) -> Floats:

@@ -252,14 +252,12 @@ def _parcels(model: CostModel, draft: exact.Draft) -> tuple[Parcel, ...]:
         return ()
     rows = np.array(sorted(draft), dtype=np.intp)
     units = np.array([draft[row] for row in rows.tolist()])
-    terms, services = model.priced(rows=rows, units=units)
+    terms, services, grams = model.priced(rows=rows, units=units)
     terms[1:, SPLIT] = model.split
-    columns = (rows.tolist(), units.tolist(), terms.tolist(), services.tolist())
+    columns = (rows, units, terms, services, grams)
     return tuple(
-        _parcel(model, row, sent, amounts, service, weight)
-        for row, sent, amounts, service, weight in zip(
-            *columns, (units @ model.grams).tolist(), strict=True
-        )
+        _parcel(model, *parcel)
+        for parcel in zip(*(column.tolist() for column in columns), strict=True)
     )
 
 

@@ -132,9 +132,9 @@ class PlanEvidence:
         model = self.model
         units = model.most(model.quantity)
         complete = (units == model.quantity).all(axis=1).tolist()
-        terms, services = model.priced(rows=np.arange(len(units)), units=units)
+        terms, services, grams = model.priced(rows=np.arange(len(units)), units=units)
         days = model.days[services, np.arange(len(units))]
-        columns = (units, terms, terms.sum(axis=1), services, days, units @ model.grams)
+        columns = (units, terms, terms.sum(axis=1), services, days, grams)
         rows = zip(*(column.tolist() for column in columns), complete, strict=True)
         by = model.carriage.services
         return [
@@ -146,9 +146,9 @@ class PlanEvidence:
                 by[service].key,
                 by[service].name,
                 int(of_days),
-                model.kg_co2(row=row, service=service, grams=grams),
+                model.kg_co2(row=row, service=service, grams=weight),
             )
-            for row, (sent, costs, total, service, of_days, grams, full) in enumerate(rows)
+            for row, (sent, costs, total, service, of_days, weight, full) in enumerate(rows)
         ]
 
     def _gaps(self) -> list[tuple[Decimal | None, Sent]]:

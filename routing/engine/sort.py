@@ -75,7 +75,7 @@ class Ranking:
         return total
 
     def kg_co2(self) -> Floats:
-        grams = (self.units @ self.model.grams).tolist()
+        grams = self.alone.grams.tolist()
         found = [
             float(self.model.kg_co2(row=row, service=service, grams=grams[row]))
             for row, service in enumerate(self.alone.service.tolist())
