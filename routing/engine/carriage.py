@@ -78,7 +78,7 @@ class Carriage:
     def prices(self, grams: Floats) -> Floats:
         """(len(grams), steps) prices in 1/10000, without the part of `far`."""
         price = self._price.take(self.gram_edges.searchsorted(grams), axis=0)
-        if self._extra_from < inf and len(grams) and grams.max() > self._extra_from:
+        if self._extra_from < inf and len(grams) and np.maximum.reduce(grams) > self._extra_from:
             price += np.maximum(grams[:, None] - self._heaviest, 0.0) * self._per_gram
         return price
 

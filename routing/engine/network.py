@@ -82,6 +82,8 @@ class Network:
         self._late: tuple[tuple[int, float], Floats] | None = None
         self.fetched = ~np.isnan(self.days)
         self.all_fetched = bool(self.fetched.all())
+        endless = np.isinf(self.carriage.reach_km)[:, 0]
+        self.some_go_everywhere = bool((endless & self.fetched.all(axis=1)).any())
 
     def at_rates(self, rates: tuple[float, ...]) -> Floats:
         """`amounts`, each times its rate, to the nearest whole number."""

@@ -61,7 +61,7 @@ def screen(
         staying = staying & (km <= policy.max_km)  # nan, not known to be near enough, is out
     serves = _serves(network, km, policy)
     all_serve = serves is network.fetched and network.all_fetched
-    if not all_serve:
+    if not (all_serve or (network.some_go_everywhere and _latest(policy) is None)):
         staying = staying & np.logical_or.reduce(serves, axis=0)
     free = network.counts("free", [line.product for line in wanted])
     refused = _refused(wanted, network)
