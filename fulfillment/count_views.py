@@ -26,7 +26,7 @@ from config.models import IdempotencyKey
 from config.payload import Row, each
 from config.status import IllegalMove, MovedMeanwhile
 from fulfillment import board
-from fulfillment.views import chosen_place, staff_only
+from fulfillment.views import at_a_place, staff_only
 from inventory import counts
 from inventory.api.counts import CountEntryPayload
 from inventory.models import Count, CountLine, CountSection, Location, Stock
@@ -43,15 +43,9 @@ EXPECTED = (
 # --- lists ---------------------------------------------------------------------------------------
 
 
-@never_cache
-@require_GET
-@staff_only
-def home(request: HttpRequest) -> HttpResponse:
+@at_a_place
+def home(request: HttpRequest, here: Location, mine: list[Location]) -> HttpResponse:
     """What is to be counted at the chosen stock point."""
-    mine = list(board.stock_points(request.user))
-    here = chosen_place(request, mine)
-    if here is None:
-        return render(request, "store/nowhere.html")
     rows = open_counts(here).annotate(
         products=Total("lines", distinct=True),
         parts=Total("sections", distinct=True),

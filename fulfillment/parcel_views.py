@@ -12,22 +12,16 @@ from django.views.decorators.http import require_GET, require_http_methods
 from fulfillment import board, errors, work
 from fulfillment.forms import CollectForm, TrackingForm
 from fulfillment.models import Parcel, ParcelLine
-from fulfillment.views import chosen_place, staff_only
+from fulfillment.views import at_a_place, chosen_place, staff_only
 from inventory.models import Location
 from orders import holds
 
 SHOWN = 60
 
 
-@never_cache
-@require_GET
-@staff_only
-def home(request: HttpRequest) -> HttpResponse:
+@at_a_place
+def home(request: HttpRequest, here: Location, mine: list[Location]) -> HttpResponse:
     """What is on its way to the store's customers, and what waits for them."""
-    mine = list(board.stock_points(request.user))
-    here = chosen_place(request, mine)
-    if here is None:
-        return render(request, "store/nowhere.html")
     return _list(request, here, mine)
 
 

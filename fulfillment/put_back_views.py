@@ -4,22 +4,17 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods
 
 from fulfillment import board, work
 from fulfillment.models import PutBack
-from fulfillment.views import chosen_place, staff_only
+from fulfillment.views import at_a_place, staff_only
+from inventory.models import Location
 
 
-@never_cache
-@require_GET
-@staff_only
-def home(request: HttpRequest) -> HttpResponse:
+@at_a_place
+def home(request: HttpRequest, here: Location, mine: list[Location]) -> HttpResponse:
     """What lies about at the chosen stock point, the oldest first."""
-    mine = list(board.stock_points(request.user))
-    here = chosen_place(request, mine)
-    if here is None:
-        return render(request, "store/nowhere.html")
     rows = board.to_put_back(board.put_backs(here))
     return render(request, "store/put_backs.html", {"mine": mine, "here": here, "rows": rows})
 

@@ -16,12 +16,12 @@ from django.db.models import QuerySet, Sum
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods
 
 from config.models import IdempotencyKey
 from config.status import IllegalMove, MovedMeanwhile
 from fulfillment import board
-from fulfillment.views import chosen_place, staff_only
+from fulfillment.views import at_a_place, staff_only
 from inventory import transfers
 from inventory.ledger import ClaimGone, NotEnough
 from inventory.models import Location, Transfer, TransferLine
@@ -38,15 +38,9 @@ OPEN_FOR = {"ship": (S.CONFIRMED, S.SHIPPED, S.PARTLY),
 # --- lists ---------------------------------------------------------------------------------------
 
 
-@never_cache
-@require_GET
-@staff_only
-def home(request: HttpRequest) -> HttpResponse:
+@at_a_place
+def home(request: HttpRequest, here: Location, mine: list[Location]) -> HttpResponse:
     """What the chosen stock point has to send and to receive."""
-    mine = list(board.stock_points(request.user))
-    here = chosen_place(request, mine)
-    if here is None:
-        return render(request, "store/nowhere.html")
     lists = [
         ("receive", "To receive", _list(transfers.to_receive(here))),
         ("ship", "To send", _list(transfers.to_ship(here))),

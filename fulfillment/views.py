@@ -52,6 +52,23 @@ def staff_only(view: View) -> View:
     return door
 
 
+def at_a_place(view: View) -> View:
+    """A page of the stock point that is chosen: view(request, here, mine), of where one works."""
+
+    @never_cache
+    @require_GET
+    @staff_only
+    @wraps(view)
+    def page(request: HttpRequest) -> HttpResponse:
+        mine = list(board.stock_points(request.user))
+        here = chosen_place(request, mine)
+        if here is None:
+            return render(request, "store/nowhere.html")
+        return view(request, here, mine)
+
+    return page
+
+
 class Login(LoginView):
     """The store's own door."""
 
@@ -70,15 +87,9 @@ class Logout(LogoutView):
 # --- the board -----------------------------------------------------------------------------------
 
 
-@never_cache
-@require_GET
-@staff_only
-def home(request: HttpRequest) -> HttpResponse:
+@at_a_place
+def home(request: HttpRequest, here: Location, mine: list[Location]) -> HttpResponse:
     """What is to do at the chosen stock point."""
-    mine = list(board.stock_points(request.user))
-    here = chosen_place(request, mine)
-    if here is None:
-        return render(request, "store/nowhere.html")
     now = timezone.now()
     chosen = {tab.code: tab for tab in board.TABS}.get(request.GET.get("tab", ""))
     counts = board.counts(here, now=now)
