@@ -27,6 +27,8 @@ Numbers are kept in float64, which holds whole numbers exactly up to 2**53 (900 
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import cached_property
+from itertools import compress
+from operator import mul
 from typing import NamedTuple
 
 import numpy as np
@@ -197,11 +199,7 @@ class CostModel:
 
     def _carried(self, grams: Floats, dangerous: Bools | None) -> Floats:
         """(weights, services, live) shipping, co2 and lateness; inf where a service can't."""
-        prices = self.carriage.prices(grams)
-        if self.policy.economic != 1.0:
-            prices *= self.policy.economic
-        np.rint(prices, out=prices)
-        cost = prices.take(self.steps, axis=1)
+        cost = self._rounded_prices(grams).take(self.steps, axis=1)
         cost += self.per_service
         if self.co2_rate:
             co2 = np.multiply.outer(grams, self.co2_per_gram)
@@ -305,12 +303,8 @@ class CostModel:
 
     def _add_carried(self, terms: Floats, rows: Ints, units: Floats, grams: Floats) -> Ints:
         """Fill in shipping, co2 and lateness of the cheapest service, which is returned."""
-        prices = self.carriage.prices(grams)
-        if self.policy.economic != 1.0:
-            prices *= self.policy.economic
-        np.rint(prices, out=prices)
         n = np.arange(len(rows))
-        shipping = prices[n, self.steps.take(rows, axis=1)]  # (services, n)
+        shipping = self._rounded_prices(grams)[n, self.steps.take(rows, axis=1)]  # (services, n)
         co2 = self.co2_per_gram.take(rows, axis=1)
         co2 *= grams
         co2 += self.co2_fixed
@@ -328,6 +322,70 @@ class CostModel:
         if self.late is not None:
             terms[LATENESS] = self.late.take(here)
         return best
+
+    def priced_alone(self, *, row: int, units: Sequence[float]) -> tuple[list[float], int, float]:
+        """Terms, service and grams of one parcel, equal to `priced`.
+
+        In plain numbers: a plan has one parcel or two, for which numpy takes twice as long.
+        """
+        count = sum(some > 0 for some in units)
+        handling, per_line, central, workload, refusal = self.amounts[:, row].tolist()
+        terms = [0.0] * len(TERM_NAMES)
+        terms[HANDLING] = handling + per_line * count
+        terms[CENTRAL] = central
+        terms[WORKLOAD] = workload
+        terms[REFUSAL] = refusal * count
+        if self.over is not None or self.shelf is not None:
+            self._add_goods(terms, row, units)
+        grams = sum(map(mul, units, self.grams.tolist()))
+        return terms, self._add_service(terms, row, units, grams), grams
+
+    def _add_goods(self, terms: list[float], row: int, units: Sequence[float]) -> None:
+        """Fill in overstock and last units: what lines of one product take counts together."""
+        taken = [sum(units[column] for column in columns) for columns in self.products]
+        first = [columns[0] for columns in self.products]
+        if self.over is not None:
+            over, relief = self.over[:, row].tolist(), self.relief[:, 0].tolist()
+            terms[OVERSTOCK] = -sum(
+                float(round(min(over[column], some) * relief[column]))
+                for column, some in zip(first, taken, strict=True)
+            )
+        if self.shelf is not None:
+            shelf, last = self.shelf[:, row].tolist(), self.last[:, 0].tolist()
+            terms[LAST_UNIT] = sum(
+                last[column]
+                for column, some in zip(first, taken, strict=True)
+                if 0 < some >= shelf[column]
+            )
+
+    def _add_service(
+        self, terms: list[float], row: int, units: Sequence[float], grams: float
+    ) -> int:
+        """Fill in shipping, co2 and lateness of the cheapest service, which is returned."""
+        price = self._rounded_prices(np.array([grams]))[0].take(self.steps[:, row]).tolist()
+        co2 = [
+            float(round(per_gram * grams + fixed))
+            for per_gram, fixed in zip(
+                self.co2_per_gram[:, row].tolist(), self.co2_fixed[:, 0].tolist(), strict=True
+            )
+        ]
+        rest = self.per_service[:, row].tolist()
+        total = [sum(parts) for parts in zip(price, rest, co2, strict=True)]
+        if self.dangerous is not None and any(compress(units, self.dangerous.tolist())):
+            total = list(np.where(self.carriage.takes_dangerous, total, np.inf))
+        best = total.index(min(total))
+        terms[SHIPPING] = price[best] + float(self.far[best, row])
+        terms[CO2] = co2[best]
+        if self.late is not None:
+            terms[LATENESS] = float(self.late[best, row])
+        return best
+
+    def _rounded_prices(self, grams: Floats) -> Floats:
+        """(len(grams), steps) weighted prices, to the nearest whole number."""
+        prices = self.carriage.prices(grams)
+        if self.policy.economic != 1.0:
+            prices *= self.policy.economic
+        return np.rint(prices, out=prices)
 
     def _all_relief(self, rows: Ints, units: Floats) -> Floats:
         assert self.over is not None

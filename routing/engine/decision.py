@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isnan
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -250,15 +251,14 @@ def _plan(model: CostModel, found: Found) -> Plan:
 def _parcels(model: CostModel, draft: exact.Draft) -> tuple[Parcel, ...]:
     if not draft:
         return ()
-    rows = np.array(sorted(draft), dtype=np.intp)
-    units = np.array([draft[row] for row in rows.tolist()])
-    terms, services, grams = model.priced(rows=rows, units=units)
-    terms[1:, SPLIT] = model.split
-    columns = (rows, units, terms, services, grams)
-    return tuple(
-        _parcel(model, *parcel)
-        for parcel in zip(*(column.tolist() for column in columns), strict=True)
-    )
+    parcels: list[Parcel] = []
+    for row, sent in sorted(draft.items(), key=itemgetter(0)):
+        units = sent.tolist()
+        terms, service, grams = model.priced_alone(row=row, units=units)
+        if parcels:
+            terms[SPLIT] = model.split
+        parcels.append(_parcel(model, row, units, terms, service, grams))
+    return tuple(parcels)
 
 
 def _parcel(  # noqa: PLR0917 (one row of its columns)

@@ -3,11 +3,16 @@
 from dataclasses import replace
 from decimal import Decimal
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from routing.engine import BadTariff, Emission, Policy, Tariff
+from routing.engine import BadTariff, Emission, Network, Policy, Tariff
+from routing.engine.cost import CostModel
+from routing.engine.rules import screen
 
-from .worlds import FLAT, decide, line, point, sent, world
+from .worlds import FLAT, decide, line, point, sent, world, worlds
 
 STEPS = Tariff(
     bands=(
@@ -151,3 +156,24 @@ def test_a_split_penalty_joins_what_shipping_would_part():
     assert len(decide(world(lines, apart, tariff=FLAT)).plan.parcels) == 2
     joined = decide(world(lines, apart, policy=Policy(split_penalty=Decimal("0.51"))))
     assert sent(joined) == {3: {1: 1, 2: 1}}
+
+
+@settings(max_examples=200, deadline=None)
+@given(worlds(), st.data())
+def test_one_parcel_costs_in_plain_numbers_what_many_cost_in_tables(one, data):
+    network = Network(one.candidates, one.services)
+    screening = screen(
+        network=network, lines=one.lines, destination=one.destination, policy=one.policy
+    )
+    model = CostModel(screening)
+    units = [
+        [float(data.draw(st.integers(0, some.quantity))) for some in screening.lines]
+        for _ in model.live
+    ]
+    if not any(map(any, units)):
+        return
+    priced = model.priced(rows=np.arange(len(units)), units=np.array(units))
+    for row, (terms, service, grams) in enumerate(
+        zip(*(column.tolist() for column in priced), strict=True)
+    ):
+        assert model.priced_alone(row=row, units=units[row]) == (terms, service, grams)
